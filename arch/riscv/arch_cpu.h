@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inline half of exo/arch.h for RISC-V: what the core's hot paths ask of
+ * the hart they run on.
+ *
+ * tp holds the hart's structure whenever C runs.  Physical RAM is seen through
+ * a direct map at a fixed distance (boot.c builds it), so converting an
+ * address is one addition.  A pointer into the kernel's image is not a pointer
+ * of the direct map: arch_address does not know it.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hart.h"
+
+#define DIRECT_MAP 0xffffffc000000000ul
+
+#define ARCH_CALL
+
+#ifdef EXO_COUNTERS
+#define ARCH_COUNT(member) (arch_hart_register->member++)
+#else
+#define ARCH_COUNT(member) ((void)0)
+#endif
+
+register struct hart *arch_hart_register asm("tp");
+
+static inline struct hart *arch_hart(void)
+{
+    return arch_hart_register;
+}
+
+static inline void arch_hart_set(struct hart *hart)
+{
+    arch_hart_register = hart;
+}
+
+static inline void *arch_pointer(uint64_t address)
+{
+    return (void *)(address + DIRECT_MAP);
+}
+
+static inline uint64_t arch_address(const void *p)
+{
+    return (uint64_t)p - DIRECT_MAP;
+}
+
+/* Volatile, since a loop over units must ask anew each time. */
+static inline bool arch_interrupt_pending(void)
+{
+    uint64_t pending;
+    uint64_t enabled;
+    asm volatile("csrr %0, sip" : "=r"(pending));
+    asm volatile("csrr %0, sie" : "=r"(enabled));
+    return (pending & enabled) != 0;
+}
+
+static inline uint64_t arch_time(void)
+{
+    uint64_t time;
+    asm volatile("rdtime %0" : "=r"(time));
+    return time;
+}
+
+/*
+ * sfence.vma orders this hart's earlier stores to page tables before its later
+ * walks, and the memory clobber keeps the compiler from moving them across.
+ */
+static inline void arch_tlb_flush(uint64_t asid)
+{
+    ARCH_COUNT(sfences);
+    asm volatile("sfence.vma zero, %0" : : "r"(asid) : "memory");
+}
+
+static inline void arch_tlb_flush_all(void)
+{
+    ARCH_COUNT(sfences);
+    asm volatile("sfence.vma" : : : "memory");
+}
+
+static inline void arch_instruction_fence(void)
+{
+    asm volatile("fence.i" : : : "memory");
+}
+
+static inline void arch_root_write(uint64_t satp)
+{
+    ARCH_COUNT(satp_writes);
+    asm volatile("csrw satp, %0" : : "r"(satp) : "memory");
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way into the kernel and out of it, and the calls that are all assembly:
+ * null, yield, resume, and the exception that enters a program's handler.
+ *
+ * A trap comes only from U-mode: the kernel takes none.  tp is the hart's
+ * structure from the second instruction on; sscratch keeps the program's tp.
+ * The kernel returns to the address in ra, so a stub needs no return of its
+ * own, and since the kernel takes no trap, sepc can be written at once.
+ *
+ * C is compiled without t3 to t6 and a7 (-ffixed), so these need no clearing.
+ * Every other register that C may have used is cleared before a program sees
+ * it.  gp is the program's own affair and is never switched.
+ */
+#include <exo/abi.h>
+
+#include "offsets.h"
+
+    .option arch, +zicsr, +zifencei
+
+#define CAUSE_ECALL 8
+#define SSTATUS_SPP 0x100
+#define SIP_SSIP 2
+#define SLOT_OFFSET_MASK 0x780 /* of a handle: the slot's offset in an ENV frame */
+#define ENV_CAP_MASK (6 | 15 << EXO_CAP_CLASS_SHIFT | EXO_ENV_CALL << EXO_CAP_RIGHTS_SHIFT)
+#define ENV_CAP_WANT (EXO_SLOT_LIVE | EXO_CLASS_ENV << EXO_CAP_CLASS_SHIFT | \
+                      EXO_ENV_CALL << EXO_CAP_RIGHTS_SHIFT)
+#define X(n) (CTX_REGISTER_X + 8 * ((n) - 1))
+
+/* Count an event for the bench, in a kernel built for that. */
+    .macro COUNT offset, scratch
+#ifdef EXO_COUNTERS
+    ld \scratch, \offset(tp)
+    addi \scratch, \scratch, 1
+    sd \scratch, \offset(tp)
+#endif
+    .endm
+
+/* s0 to s11 to or from the switch area of the CTX in \ctx. */
+    .macro EACH_SAVED op, ctx
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+    \op s\n, CTX_SWITCH_S + 8 * \n(\ctx)
+    .endr
+    .endm
+
+/* The registers from x7 on that need no care, to or from the full area. */
+    .macro EACH_FULL op, ctx
+    .irp n, 1, 2, 3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26
+    \op x\n, X(\n)(\ctx)
+    .endr
+    .irp n, 27, 28, 29, 30, 31
+    \op x\n, X(\n)(\ctx)
+    .endr
+    .endm
+
+    .text
+    .balign 64
+    .globl trap_entry
+trap_entry:
+    csrrw tp, sscratch, tp
+    sd t0, HART_USER_T0(tp)
+    csrr t0, scause
+    addi t0, t0, -CAUSE_ECALL
+    bnez t0, not_a_call
+    bltz a7, switching_call
+    beqz a7, null_call
+    sltiu t0, a7, EXO_CALL_COUNT
+    beqz t0, no_such_call
+    csrw sepc, ra
+    sd sp, HART_USER_SP(tp)
+    slli t0, a7, 3
+    add t0, t0, tp
+    ld sp, HART_STACK(tp)
+    ld t0, HART_CALLS(t0)
+    jalr t0
+    ld sp, HART_USER_SP(tp)
+    .irp register, t0, t1, t2, a2, a3, a4, a5, a6
+    li \register, 0
+    .endr
+    csrrw tp, sscratch, tp
+    sret
+
+no_such_call:
+    li a0, ERROR_CALL
+    j 1f
+null_call:
+    li a0, 0
+1:  csrw sepc, ra
+    li t0, 0
+    csrrw tp, sscratch, tp
+    sret
+
+switching_call:
+    addi t0, a7, -EXO_CALL_yield
+    beqz t0, yield
+    addi t0, a7, -EXO_CALL_resume
+    beqz t0, resume
+    addi t0, a7, -EXO_CALL_exit
+    bnez t0, no_such_call
+    ld sp, HART_STACK(tp)
+    call env_exit
+    j arch_enter
+
+/*
+ * resume(): back to the exception record.  Every word of it is the program's
+ * to choose: it names registers of its own U-mode state and nothing else.
+ */
+resume:
+    ld t1, HART_CTX(tp)
+    sd zero, CTX_EXCEPTION_MASK(t1)
+    ld t0, CTX_EXCEPTION_PC(t1)
+    csrw sepc, t0
+    ld sp, CTX_EXCEPTION_SP(t1)
+    ld ra, CTX_EXCEPTION_RA(t1)
+    ld a0, CTX_EXCEPTION_A0(t1)
+    ld a1, CTX_EXCEPTION_A1(t1)
+    ld a7, CTX_EXCEPTION_A7(t1)
+    ld t0, CTX_EXCEPTION_T0(t1)
+    ld t1, CTX_EXCEPTION_T1(t1)
+    csrrw tp, sscratch, tp
+    sret
+
+/*
+ * An exception of the program: save ten words in its CTX and enter its
+ * handler, unless that runs already (the mask) or there is none.
+ */
+not_a_call:
+    addi t0, t0, CAUSE_ECALL
+    bltz t0, interrupt
+    csrr t0, sstatus
+    andi t0, t0, SSTATUS_SPP
+    bnez t0, trap_in_kernel
+    sd t1, HART_USER_T1(tp)
+    ld t1, HART_CTX(tp)
+    ld t0, CTX_EXCEPTION_MASK(t1)
+    bnez t0, fault
+    ld t0, CTX_EXCEPTION_ENTRY(t1)
+    beqz t0, fault
+    csrr t0, sepc
+    sd t0, CTX_EXCEPTION_PC(t1)
+    csrr t0, scause
+    sd t0, CTX_EXCEPTION_CAUSE(t1)
+    csrr t0, stval
+    sd t0, CTX_EXCEPTION_VALUE(t1)
+    ld t0, HART_USER_T0(tp)
+    sd t0, CTX_EXCEPTION_T0(t1)
+    ld t0, HART_USER_T1(tp)
+    sd t0, CTX_EXCEPTION_T1(t1)
+    sd sp, CTX_EXCEPTION_SP(t1)
+    sd ra, CTX_EXCEPTION_RA(t1)
+    sd a0, CTX_EXCEPTION_A0(t1)
+    sd a1, CTX_EXCEPTION_A1(t1)
+    sd a7, CTX_EXCEPTION_A7(t1)
+    li t0, 1
+    sd t0, CTX_EXCEPTION_MASK(t1)
+    ld t0, CTX_EXCEPTION_ENTRY(t1)
+    csrw sepc, t0
+    ld sp, CTX_EXCEPTION_STACK(t1)
+    li t0, 0
+    li t1, 0
+    csrrw tp, sscratch, tp
+    sret
+
+/* All registers to the CTX, whose address is in t1; t0 and t1 were spilled. */
+    .macro SAVE_FULL
+    EACH_FULL sd, t1
+    csrr t0, sepc
+    sd t0, CTX_REGISTER_PC(t1)
+    csrr t0, sscratch
+    sd t0, X(4)(t1)
+    ld t0, HART_USER_T0(tp)
+    sd t0, X(5)(t1)
+    ld t0, HART_USER_T1(tp)
+    sd t0, X(6)(t1)
+    ld t0, HART_ENV(tp)
+    li t1, EXO_SAVED_FULL
+    sd t1, ENV_SAVED(t0)
+    sd zero, ENV_LAST(t0)
+    ld sp, HART_STACK(tp)
+    .endm
+
+fault:
+    SAVE_FULL
+    csrr a0, scause
+    csrr a1, stval
+    call env_fault
+    j arch_enter
+
+/* The only interrupt is another hart's request to look again. */
+interrupt:
+    sd t1, HART_USER_T1(tp)
+    ld t1, HART_CTX(tp)
+    SAVE_FULL
+    csrci sip, SIP_SSIP
+    call hart_interrupt
+
+/* Enter U-mode as the environment in a0, which hart_enter made this hart's. */
+    .globl arch_enter
+arch_enter:
+    ld t1, HART_CTX(tp)
+    ld t0, ENV_SAVED(a0)
+    bnez t0, enter_full
+    ld t0, CTX_SWITCH_PC(t1)
+    csrw sepc, t0
+    ld t0, CTX_SWITCH_TP(t1)
+    csrw sscratch, t0
+    ld sp, CTX_SWITCH_SP(t1)
+    EACH_SAVED ld, t1
+    ld a0, CTX_SWITCH_A0(t1)
+    ld a1, CTX_SWITCH_A1(t1)
+    .irp register, ra, t0, t1, t2, a2, a3, a4, a5, a6
+    li \register, 0
+    .endr
+    csrrw tp, sscratch, tp
+    sret
+
+enter_full:
+    sd zero, ENV_SAVED(a0) /* EXO_SAVED_SWITCH: what a call that switches saves */
+    ld t0, HART_RUN(tp)
+    sd t0, ENV_LAST(a0)
+    ld t0, CTX_REGISTER_PC(t1)
+    csrw sepc, t0
+    ld t0, X(4)(t1)
+    csrw sscratch, t0
+    EACH_FULL ld, t1
+    ld x5, X(5)(t1)
+    ld x6, X(6)(t1)
+    csrrw tp, sscratch, tp
+    sret
+
+/*
+ * yield(env): what goes well is here, everything else is env_yield's.  The
+ * order is that of slice.c and shoot.c: save, look the slot up and claim the
+ * target under SPACE, give the caller up, enter the target's space.
+ */
+yield:
+    ld t0, HART_CTX(tp)
+    sd ra, CTX_SWITCH_PC(t0)
+    sd sp, CTX_SWITCH_SP(t0)
+    EACH_SAVED sd, t0
+    csrr s0, sscratch
+    sd s0, CTX_SWITCH_TP(t0)
+
+    /* A hart that sleeps and has a row of the caller must be told: the slow way does. */
+    ld s0, HART_OTHERS(tp)
+    bnez s0, check_rows
+rows_checked:
+    ld s0, HART_SPACE_LOCK(tp)
+    ld s4, HART_SPACE(tp)
+    li s1, 1
+    amoadd.w s2, s1, (s0)
+1:  lw s3, 4(s0)
+    bne s2, s3, 1b
+    fence r, rw
+    andi s5, a0, SLOT_OFFSET_MASK
+    add s5, s5, s4
+    ld s6, ENV_SLOT + CAP_WORD(s5)
+    xor s7, s6, a0
+    srli s7, s7, EXO_CAP_PLACE_SHIFT
+    bnez s7, yield_refused
+    andi s6, s6, ENV_CAP_MASK
+    addi s6, s6, -ENV_CAP_WANT
+    bnez s6, yield_refused
+    ld s6, ENV_SLOT + CAP_MATCH(s5)
+    ld s7, ENV_SLOT + CAP_FIRST(s5)
+    ld s8, HART_WORDS(tp)
+    ld s3, HART_RUN(tp)
+    slli s9, s7, 4
+    add s8, s8, s9
+    add s10, s6, s3
+2:  lr.d.aq s11, (s8)
+    bne s11, s6, yield_refused
+    sc.d s11, s10, (s8)
+    bnez s11, 2b
+    fence rw, w
+    addi s2, s2, 1
+    sw s2, 4(s0)
+
+    ld s0, HART_STATE(tp)
+    neg s1, s3
+    ld s9, HART_MEMORY(tp)
+    amoadd.d.aqrl s1, s1, (s0)
+    slli s7, s7, EXO_FRAME_SHIFT
+    andi s2, s1, EXO_FLAG_STOP
+    add s7, s7, s9
+    bnez s2, yield_obey
+
+    ld t0, ENV_CTX(s7)
+    ld s10, ENV_LEADER(s7)
+    ld s2, ENV_LAST(s7)
+    add t0, t0, s9
+    add s10, s10, s9
+    bne s2, s3, yield_enter
+    beq s10, s4, 3f
+    bne s10, s7, yield_enter /* a joined environment: its leader may be DYING */
+    ld s11, ENV_ROOT(s10)
+    sw s11, HART_ACTIVE + 4(tp)
+    fence rw, rw
+    ld s1, ENV_ASID(s10)
+    ld s2, ENV_TLB_GEN(s10)
+    slli s5, s1, 3
+    add s5, s5, tp
+    ld s6, HART_SEEN(s5)
+    bne s6, s2, yield_enter /* stale, or the ASID is another space's too */
+    ld s1, ENV_SATP(s10)
+    COUNT HART_SATP_WRITES, s2
+    csrw satp, s1
+    fence rw, w
+    sw s11, HART_ACTIVE(tp)
+    sd s10, HART_SPACE(tp)
+    andi s1, s11, SPACE_LOCKS - 1
+    slli s1, s1, 3
+    ld s2, HART_SPACE_LOCKS(tp)
+    add s1, s1, s2
+    sd s1, HART_SPACE_LOCK(tp)
+3:  sd s7, HART_ENV(tp)
+    sd s8, HART_STATE(tp)
+    sd t0, HART_CTX(tp)
+    ld s1, CTX_SWITCH_PC(t0)
+    ld s2, CTX_SWITCH_TP(t0)
+    csrw sepc, s1
+    csrw sscratch, s2
+    ld sp, CTX_SWITCH_SP(t0)
+    EACH_SAVED ld, t0
+    li a0, 0
+    li t0, 0
+    csrrw tp, sscratch, tp
+    sret
+
+check_rows:
+    ld s1, HART_ENV(tp)
+    ld s1, ENV_ROWS(s1)
+    and s1, s1, s0
+    beqz s1, rows_checked
+    j yield_slow
+
+yield_refused:
+    fence rw, w
+    addi s2, s2, 1
+    sw s2, 4(s0)
+yield_slow:
+    ld sp, HART_STACK(tp)
+    call env_yield
+    j arch_enter
+
+/* The caller was to be stopped; s1 is its state word before, s7 the claimed target. */
+yield_obey:
+    mv a0, s0
+    mv a1, s1
+    ld sp, HART_STACK(tp)
+    call env_obey
+yield_enter:
+    mv a0, s7
+    ld sp, HART_STACK(tp)
+    call hart_switch
+    j arch_enter
+
+trap_in_kernel:
+    csrr a0, scause
+    csrr a1, sepc
+    csrr a2, stval
+    ld sp, HART_STACK(tp)
+    call kernel_trapped

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of calls, and the calls of the machine itself.
+ *
+ * Numbers below zero are not here: they may switch environments and begin in
+ * assembly.
+ */
+#include "call.h"
+
+#include "cap.h"
+#include "cut.h"
+#include "env.h"
+#include "slice.h"
+#include "space.h"
+
+struct lock tree_lock;
+struct lock space_locks[SPACE_LOCKS];
+static struct lock console_lock; /* after SPACE, and nothing is taken under it */
+
+struct hart *harts[EXO_HARTS_MAX];
+uint32_t hart_count;
+
+static struct result null(void)
+{
+    return (struct result){0, 0};
+}
+
+/* Has the caller a MACHINE capability with this right?  0, SLOT, CLASS or RIGHTS. */
+static int64_t machine_check(uint64_t slot, uint64_t right)
+{
+    struct hart *hart = arch_hart();
+    lock_take(hart->space_lock);
+    int64_t error = cap_check(cap_find(hart->space, slot), EXO_CLASS_MACHINE, right);
+    lock_release(hart->space_lock);
+    return error;
+}
+
+static struct result debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high)
+{
+    uint64_t bytes[EXO_WRITE_MAX / sizeof(uint64_t)] = {low, high};
+    int64_t value = machine_check(slot, EXO_MACHINE_CONSOLE);
+    if (!value && length > EXO_WRITE_MAX)
+        value = EXO_EARGUMENT;
+    if (value || !length)
+        return (struct result){value, 0};
+    lock_take(&console_lock);
+    value = (int64_t)arch_console_write((const char *)bytes, length);
+    lock_release(&console_lock);
+    return (struct result){value ? value : EXO_EAGAIN, 0};
+}
+
+static struct result shutdown(uint64_t slot, uint64_t status)
+{
+    int64_t value = machine_check(slot, EXO_MACHINE_POWER);
+    if (value)
+        return (struct result){value, 0};
+    arch_power_off(status & 255);
+}
+
+void call_table(void **calls)
+{
+/* Calls that switch have numbers below zero and no entry. */
+#define resume NULL
+#define yield NULL
+#define exit NULL
+#define X(number, name, arguments) \
+    if ((number) >= 0)             \
+        calls[(number) & 31] = (void *)(name);
+    EXO_CALLS(X)
+#undef X
+#undef resume
+#undef yield
+#undef exit
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Capabilities: slots, and the tree that they form.
+ *
+ * A slot's words change only under TREE and the SPACE lock of the space that
+ * holds it, so either lock makes them stable: the calls of the hot path look a
+ * slot up under SPACE, the calls that shape the tree hold TREE.  Links, `walk`,
+ * `pass` and `reach` are TREE's alone.  `cursor` is written under SPACE.
+ */
+#pragma once
+#include "frame.h"
+
+static inline struct exo_cap *cap_at(uint32_t link)
+{
+    return arch_pointer((uint64_t)link << EXO_CAP_SHIFT);
+}
+
+static inline uint32_t cap_link(const struct exo_cap *cap)
+{
+    return (uint32_t)(arch_address(cap) >> EXO_CAP_SHIFT);
+}
+
+/* One name past the last, those being cut included. */
+static inline uint64_t cap_end(const struct exo_cap *cap)
+{
+    return cap->first + cap->count + cap->tail;
+}
+
+/* Is [first, first + count) in the usable names, without overflow?  `count` is not 0. */
+static inline bool cap_covers(const struct exo_cap *cap, uint64_t first, uint64_t count)
+{
+    uint64_t offset = first - cap->first;
+    return offset < cap->count && count <= cap->count - offset;
+}
+
+/* The parent keeps its own use of names of these classes. */
+static inline bool class_is_shared(uint64_t class)
+{
+    return class != EXO_CLASS_SLICE;
+}
+
+/* The slot at a handle's place in this space's table, of any generation; NULL if there is none. */
+struct exo_cap *cap_place(struct exo_env *space, uint64_t handle);
+
+/* cap_find for slots beyond the ENV frame's own. */
+struct exo_cap *cap_find_far(struct exo_env *space, uint64_t handle);
+
+/* The slot that a handle names, in any state; NULL if its generation is another. */
+static inline struct exo_cap *cap_find(struct exo_env *space, uint64_t handle)
+{
+    char *slots = (char *)space->slot;
+    struct exo_cap *cap = (struct exo_cap *)(slots + (handle & (EXO_ENV_SLOTS - 1) << EXO_HANDLE_INDEX_SHIFT));
+    if (__builtin_expect((cap->word ^ handle) >> EXO_CAP_PLACE_SHIFT == 0, 1))
+        return cap;
+    return cap_find_far(space, handle);
+}
+
+/* Why a slot word cannot be used so: SLOT, CLASS or RIGHTS. */
+int64_t cap_refusal(uint64_t word, uint64_t class, uint64_t rights);
+
+/*
+ * USE: may this slot's names be used as `class` with `rights`?  LIVE and
+ * CUTTING slots may (they differ in bit 0).  Returns 0, SLOT, CLASS or RIGHTS.
+ */
+static inline int64_t cap_check(const struct exo_cap *cap, uint64_t class, uint64_t rights)
+{
+    uint64_t mask = 6 | 15 << EXO_CAP_CLASS_SHIFT | rights << EXO_CAP_RIGHTS_SHIFT;
+    uint64_t want = EXO_SLOT_LIVE | class << EXO_CAP_CLASS_SHIFT | rights << EXO_CAP_RIGHTS_SHIFT;
+    if (__builtin_expect(cap && (cap->word & mask) == want, 1))
+        return 0;
+    return cap ? cap_refusal(cap->word, class, rights) : EXO_ESLOT;
+}
+
+/* The handle of a slot as it is now. */
+uint64_t cap_handle(const struct exo_cap *cap);
+
+/* The leader of the space whose table holds this slot; NULL for a donation. */
+struct exo_env *cap_home(const struct exo_cap *cap);
+
+/* Can the slot be filled: EMPTY, with a generation left? */
+bool cap_is_fillable(const struct exo_cap *cap);
+
+/* Give a slot the next generation and this state; everything else becomes 0. */
+void cap_reset(struct exo_cap *cap, uint64_t state);
+
+/*
+ * Make `cap` a LIVE child of `parent`, last in its ring.  The caller fills in
+ * the names.  Under TREE and the SPACE locks of both.
+ */
+void cap_adopt(struct exo_cap *parent, struct exo_cap *cap, uint64_t class, uint64_t rights);
+
+/* Record the donation of a frame through the slot `from`: a child that lies in the frame itself. */
+void cap_donate(struct exo_cap *from, struct exo_cap *donation, uint64_t frame);
+
+/* Take a slot without children out of its parent's ring, and the parent's walk past it. */
+void cap_orphan(struct exo_cap *cap);
+
+/* The next sibling's link, 0 after the last. */
+uint32_t cap_next(const struct exo_cap *cap);
+
+/* A range lies under another holder for good: tell the class's index (SLICE rows). */
+void cap_index(const struct exo_cap *cap, uint64_t first, uint64_t count, uint64_t holder);
+
+/* Free the CAPS frame at caps[hole], whose slots are all EMPTY.  Under TREE and SPACE. */
+void caps_remove(struct exo_env *space, uint64_t hole);
+
+/* Calls: docs/abi.md. */
+struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t count,
+                         uint64_t rights, uint64_t keep, uint64_t extra);
+struct result cap_grant(uint64_t slot, uint64_t env, uint64_t into, uint64_t frame,
+                        uint64_t generation);
+struct result caps_add(uint64_t slot, uint64_t frame);
+struct result caps_del(uint64_t frame);

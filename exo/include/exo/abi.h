@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole ABI of exo: what the kernel and the programs both know.
+ *
+ * A call is made by `li a7, NUMBER; ecall` with its arguments in a0 to a6.
+ * The kernel returns to the address in ra, so a stub is two instructions
+ * reached by `jal`.  a0 holds the result: zero or more is success, a negative
+ * number is an `enum exo_error`, and then a1 holds the detail that docs/abi.md
+ * names for it.  Registers s0 to s11, sp, gp and tp survive a call; t0 to t6,
+ * ra and the other argument registers do not.
+ *
+ * Frames are named by physical frame number, memory is counted in frames of
+ * 4,096 bytes, and every name in these structures is a number, never a kernel
+ * address.
+ */
+#pragma once
+
+#define EXO_ABI_VERSION 1
+
+#define EXO_FRAME_SHIFT 12
+#define EXO_FRAME_BYTES 4096
+#define EXO_GROUP_SHIFT 9      /* frames of a group: one large leaf, 2 MiB */
+#define EXO_GROUP_FRAMES 512
+#define EXO_VA_LIMIT 0x4000000000 /* user addresses are below 2^38 */
+
+/* Largest amounts of one call. */
+#define EXO_PAGES_MAX 256  /* pages of a range call */
+#define EXO_WRITE_MAX 16   /* bytes of a debug_write */
+#define EXO_DEPTH_MAX 32   /* depth of the capability tree */
+#define EXO_HARTS_MAX 32
+#define EXO_ROWS 64        /* rows of a hart's slice vector */
+
+/*
+ * An environment argument is a handle of class ENV with CONTROL, or EXO_SELF.
+ * slice_bind takes EXO_UNBIND too.
+ */
+#define EXO_SELF 0
+#define EXO_UNBIND 1
+
+/*
+ * The table of calls: number, name, how many arguments.  Everything that needs
+ * the list (the kernel's dispatch, libexo's stubs, gdb's and the fuzzer's
+ * names) expands this table.
+ * docs/abi.md says for each call what it does, its rights, errors and cost.
+ *
+ *   resume()                 back to where the exception record says
+ *   yield(env)               the hart to a READY environment (CALL), or, with
+ *                            EXO_NONE, to the next row of this hart
+ *   null()
+ *   cap_derive(slot, into, first, count, rights, keep, extra)
+ *                            with EXO_NONE as slot: open `into` for the
+ *                            environment with ENV frame `first` and generation
+ *                            `count`; with first 0: close it
+ *   cap_grant(slot, env, into, frame, generation)
+ *                            env: a handle of class ENV, or EXO_NONE: the
+ *                            receiver is named by its ENV frame and generation
+ *                            (frame 0: the caller)
+ *   cap_revoke(slot, from, due)
+ *   cap_drop(slot, from)
+ *   caps_add(slot, frame)    returns the number of the new table
+ *   caps_del(frame)
+ *   table_link(env, va, level, slot, frame)
+ *                            level of the entry that will point to the TABLE:
+ *                            2 or 1
+ *   table_unlink(env, va, level)
+ *   page_map(env, va, slot, frame, count, flags)
+ *   page_unmap(env, va, count, payload)
+ *   page_protect(env, va, count, rights)
+ *   page_harvest(env, va, count)
+ *                            the four return how many entries were done
+ *   env_create(slot, env_frame, ctx_frame, root_frame, into)
+ *                            root_frame 0: join the caller's space
+ *   env_regs(env, operation)
+ *   exit()
+ *   env_reap(frame)
+ *   slice_bind(slot, row, env)
+ *                            env: EXO_SELF, a handle of class ENV, EXO_UNBIND
+ *   debug_write(slot, length, bytes 0 to 7, bytes 8 to 15)
+ *                            returns how many bytes were written
+ *   shutdown(slot, status)
+ */
+#define EXO_CALLS(X)        \
+    X(-3, exit, 0)          \
+    X(-2, resume, 0)        \
+    X(-1, yield, 1)         \
+    X(0, null, 0)           \
+    X(1, cap_derive, 7)     \
+    X(2, cap_grant, 5)      \
+    X(3, cap_revoke, 3)     \
+    X(4, cap_drop, 2)       \
+    X(5, caps_add, 2)       \
+    X(6, caps_del, 1)       \
+    X(7, table_link, 5)     \
+    X(8, table_unlink, 3)   \
+    X(9, page_map, 6)       \
+    X(10, page_unmap, 4)    \
+    X(11, page_protect, 4)  \
+    X(12, page_harvest, 3)  \
+    X(13, env_create, 5)    \
+    X(14, env_regs, 2)      \
+    X(15, env_reap, 1)      \
+    X(16, slice_bind, 3)    \
+    X(17, debug_write, 4)   \
+    X(18, shutdown, 2)
+#define EXO_CALL_COUNT 19 /* numbers 0 to 18; those below zero may switch environments */
+
+#define EXO_CALL_exit -3
+#define EXO_CALL_resume -2
+#define EXO_CALL_yield -1
+
+/* Errors: number, name, text. */
+#define EXO_ERRORS(X)                                                        \
+    X(-1, AGAIN, "a bounded step was done; call again")                      \
+    X(-2, REAP, "an environment must be reaped first; a1 is its ENV frame")  \
+    X(-3, SELF, "the call would kill its own caller")                        \
+    X(-4, CALL, "there is no such call")                                     \
+    X(-5, SLOT, "no such slot, or its state or generation is another")       \
+    X(-6, CLASS, "the capability is of another class")                       \
+    X(-7, RANGE, "the names are not in the range of the capability")         \
+    X(-8, RIGHTS, "the capability lacks a right")                            \
+    X(-9, DEPTH, "the capability tree would be too deep")                    \
+    X(-10, KEEP, "a promised prefix is in the way")                          \
+    X(-11, OVERLAP, "names of an exclusive class are lent already")          \
+    X(-12, ROOT, "a root or a first ENV capability cannot do this")          \
+    X(-13, CHILDREN, "the capability has children or donations")             \
+    X(-14, BUSY, "something is still bound to the name")                     \
+    X(-15, NOTOPEN, "the receiver's slot is not open for the caller")        \
+    X(-16, ENV, "there is no such environment")                              \
+    X(-17, DYING, "the environment is dying")                                \
+    X(-18, STATE, "the environment is in another state")                     \
+    X(-19, ARGUMENT, "an argument is out of bounds")                         \
+    X(-20, ADDRESS, "the virtual address is unaligned or out of bounds")     \
+    X(-21, NOTABLE, "a TABLE is missing on the way to the entry")            \
+    X(-22, PRESENT, "the entry is present")                                  \
+    X(-23, ABSENT, "the entry is absent")                                    \
+    X(-24, CLOSING, "the TABLE is being emptied")                            \
+    X(-25, TYPE, "the frame is of another type")                             \
+    X(-26, FULL, "there is no room for another")
+
+/* Classes of capability. */
+#define EXO_CLASS_PAGE 1     /* names are frames, of RAM or device registers */
+#define EXO_CLASS_SLICE 2    /* names are rows: hart index * EXO_ROWS + row */
+#define EXO_CLASS_ENV 6      /* the name is an environment's ENV frame */
+#define EXO_CLASS_MACHINE 7  /* one name, 0 */
+#define EXO_CLASS_DONATION 8 /* kernel's own: a donated frame */
+
+/* Rights, by class. */
+#define EXO_PAGE_R 1
+#define EXO_PAGE_W 2
+#define EXO_PAGE_X 4
+#define EXO_PAGE_DMA 8
+#define EXO_SLICE_BIND 1
+#define EXO_SLICE_URGENT 2
+#define EXO_ENV_CALL 1
+#define EXO_ENV_NOTIFY 2
+#define EXO_ENV_CONTROL 4
+#define EXO_MACHINE_CONSOLE 1
+#define EXO_MACHINE_POWER 2
+#define EXO_MACHINE_TRACE 4
+
+/* States of a slot. */
+#define EXO_SLOT_EMPTY 0
+#define EXO_SLOT_OPEN 1    /* a named environment's space may grant into it */
+#define EXO_SLOT_LIVE 2
+#define EXO_SLOT_CUTTING 3 /* its tail is being taken */
+#define EXO_SLOT_LOST 4    /* revoked, its handle unchanged; cap_drop makes it EMPTY */
+
+/*
+ * A handle names a slot: bits 7 to 11 index within a frame, bits 12 to 31 the
+ * table (0 is the leader's ENV frame, k the frame in its caps[k - 1]), bits 32
+ * to 62 the generation.  The ENV frame has the slots 0 to 15; a CAPS frame has
+ * the slots 1 to 31.  EXO_NONE is never a handle of anything.  A call that
+ * fills a slot ignores the generation of the handle that names it, and returns
+ * the new handle.  A slot gets a new generation when it is filled and when it
+ * is emptied; one whose generations are used up cannot be filled again.
+ */
+#define EXO_NONE 0
+#define EXO_HANDLE_INDEX_SHIFT 7
+#define EXO_HANDLE_TABLE_SHIFT 12
+#define EXO_HANDLE_GEN_SHIFT 32
+#define EXO_HANDLE_GEN_MAX 0x7fffffff
+#define EXO_ENV_SLOTS 16
+#define EXO_CAPS_SLOTS 32  /* index 0 is the frame's own donation */
+#define EXO_CAPS_FRAMES 31 /* CAPS frames of one space, at most */
+#define EXO_HANDLE(table, index) \
+    ((uint64_t)(table) << EXO_HANDLE_TABLE_SHIFT | (uint64_t)(index) << EXO_HANDLE_INDEX_SHIFT)
+
+/* Flags of page_map, beside the PAGE rights in bits 0 to 2. */
+#define EXO_MAP_LARGE 0x10   /* 2 MiB leaves; count and frame numbers in groups' first frames */
+#define EXO_MAP_REPLACE 0x20 /* present leaves are replaced */
+#define EXO_MAP_VECTOR 0x40  /* frame numbers are read from the CTX vector */
+#define EXO_MAP_SOFT 0x300   /* two bits that the program may use, kept in the entry */
+/* Flag of page_unmap, page_protect, page_harvest: the entries are large leaves. */
+/* It is bit 63 of the count. */
+#define EXO_COUNT_LARGE 0x8000000000000000
+
+/* Bits of an absent entry that must be zero; the others are the program's. */
+#define EXO_PAYLOAD_ZERO 0x11
+/* What page_harvest writes for a page. */
+#define EXO_HARVEST_PRESENT 1
+#define EXO_HARVEST_ACCESSED 2
+#define EXO_HARVEST_DIRTY 4
+
+/* Operations of env_regs. */
+#define EXO_REGS_GET 0   /* copy a stopped environment's registers to the caller's vector */
+#define EXO_REGS_SET 1   /* ... and back from it; the environment starts with all of them */
+#define EXO_REGS_START 2
+#define EXO_REGS_STOP 3
+#define EXO_REGS_STATE 4 /* answers the EXO_STATE_ number */
+
+/* Types of frame: bits 56 to 63 of word 0. */
+#define EXO_FRAME_DATA 0
+#define EXO_FRAME_DEVICE 1
+#define EXO_FRAME_CTX 2
+#define EXO_FRAME_RING 3
+#define EXO_FRAME_TABLE 4
+#define EXO_FRAME_ROOT 5
+#define EXO_FRAME_ENV 6
+#define EXO_FRAME_CAPS 7
+#define EXO_FRAME_QUEUE 8
+#define EXO_FRAME_INFO 9
+#define EXO_FRAME_KERNEL 10
+
+/* Word 0: pins in bits 0 to 23, maps from bit 24, type in bits 56 to 63. */
+#define EXO_PIN_ONE 1
+#define EXO_MAP_SHIFT 24
+#define EXO_MAP_BITS 23
+#define EXO_TYPE_SHIFT 56
+
+/*
+ * Word 1 by type.  Bits 61 to 63 are its tag, so that no word of another type
+ * equals the state of an environment.
+ * ENV    state in bits 0 to 3, flags in 4 to 10, hart (or callee's ENV frame)
+ *        in 11 to 36, low bits of the generation in 37 to 60
+ * TABLE  live entries in bits 0 to 9, CLOSING in 10, index in its parent in
+ *        11 to 19, parent's frame in 20 to 45, its level in 46 to 47
+ * ROOT, CTX, CAPS: the ENV frame of the environment that donated it
+ */
+#define EXO_TAG_SHIFT 61
+#define EXO_TAG_ENV 1
+#define EXO_TAG_TABLE 2
+#define EXO_TAG_ROOT 3
+#define EXO_TAG_CTX 4
+#define EXO_TAG_CAPS 5
+#define EXO_STATE_MASK 0xf
+#define EXO_STATE_STOPPED 1
+#define EXO_STATE_READY 2
+#define EXO_STATE_RUN 3
+#define EXO_FLAG_STOP 0x10 /* to be stopped by the hart that runs it */
+#define EXO_FLAG_KILL 0x20 /* DYING: never scheduled again */
+#define EXO_FLAG_FAULT 0x40 /* stopped by a fault while its upcall was masked */
+#define EXO_ENV_HART_SHIFT 11
+#define EXO_ENV_GEN_SHIFT 37
+#define EXO_ENV_GEN_BITS 24
+#define EXO_TABLE_LIVE_MASK 0x3ff
+#define EXO_TABLE_CLOSING 0x400
+#define EXO_TABLE_INDEX_SHIFT 11
+#define EXO_TABLE_PARENT_SHIFT 20
+#define EXO_TABLE_LEVEL_SHIFT 46
+#define EXO_FRAME_NUMBER_BITS 26
+
+/* Where init finds its image and the kernel's frames; libexo keeps the same places in every program. */
+#define EXO_VA_INIT 0x200000 /* first byte of init's image, and its entry */
+#define EXO_VA_INFO 0x3fd000 /* INFO, read-only */
+#define EXO_VA_ENV 0x3fe000  /* its own ENV frame, read-only */
+#define EXO_VA_CTX 0x3ff000  /* its own CTX frame */
+
+/* Of struct exo_cap, below. */
+#define EXO_PASS_NONE 0
+#define EXO_PASS_KEEP 1 /* looking for promises in the way */
+#define EXO_PASS_CUT 2  /* looking for children to cut */
+
+#define EXO_CAP_SHIFT 7 /* a link shifted by this is a physical address */
+#define EXO_CAP_STATE(word) ((word) & 7)
+#define EXO_CAP_CLASS(word) ((word) >> 3 & 15)
+#define EXO_CAP_RIGHTS(word) ((word) >> 7 & 15)
+#define EXO_CAP_RIGHTS_SHIFT 7
+#define EXO_CAP_CLASS_SHIFT 3
+#define EXO_CAP_PLACE_SHIFT 11
+/* The handle of the slot with this word and index: 0 to 15 of an ENV frame, 1 to 31 of a CAPS frame. */
+#define EXO_CAP_HANDLE(word, index) \
+    (((word) & ~(uint64_t)0x7ff) | ((uint64_t)((index) & 15) << EXO_HANDLE_INDEX_SHIFT))
+
+/* Which area of the CTX holds the registers of an environment that does not run. */
+#define EXO_SAVED_SWITCH 0 /* after a call: pc, sp, tp, s0 to s11 */
+#define EXO_SAVED_FULL 1   /* all registers */
+
+#define EXO_INFO_MAGIC 0x4f464e494f5845    /* "EXOINFO" */
+#define EXO_ARCHIVE_MAGIC 0x31484352414f5845 /* "EXOARCH1" */
+
+#ifndef __ASSEMBLER__
+#include <stddef.h>
+#include <stdint.h>
+
+/* C callers take all numbers from these enums; assembly from EXO_CALL_ above. */
+enum exo_call {
+#define X(number, name, arguments) exo_call_##name = number,
+    EXO_CALLS(X)
+#undef X
+};
+
+enum exo_error {
+#define X(number, name, text) EXO_E##name = number,
+    EXO_ERRORS(X)
+#undef X
+};
+
+/* Two words for each frame, exposed in INFO frames. */
+struct exo_frame {
+    uint64_t word0;
+    uint64_t word1;
+};
+
+/*
+ * A slot of a capability table.  The program may map its tables read-only:
+ * they tell it what it holds and what it lost.
+ *
+ * word: state in bits 0 to 2, class in 3 to 6, rights in 7 to 10, the place
+ * of the slot (as in its handle) in 11 to 31, generation in 32 to 62.
+ *
+ * A link is the physical address of a slot divided by its size, 0 for none.
+ * The children of a slot are a ring that begins at `child`.
+ */
+struct exo_cap {
+    uint64_t word;
+    uint64_t first; /* usable names: [first, first + count) */
+    uint64_t count;
+    uint64_t tail;  /* names after those that are being cut */
+    uint64_t keep;  /* promised prefix, in names */
+    uint64_t extra; /* ENV: mask of event bits; OPEN: the ENV frame it is open for */
+    uint64_t match; /* ENV: its state word when READY; OPEN: generation of `extra` */
+    uint64_t due;   /* revocation asked for: by when, in time-counter ticks */
+    uint64_t from;  /* ... and the first name that is to go */
+    uint64_t cursor; /* progress of a grant's look at the names; a new binding sets it to 0 */
+    uint64_t reach; /* `from` of the walk over the children */
+    uint32_t walk;  /* the next child of that walk (link) */
+    uint8_t pass;   /* EXO_PASS_ of that walk */
+    uint8_t depth;  /* 0 for a root */
+    uint16_t reserved0;
+    uint32_t parent;
+    uint32_t child;
+    uint32_t prev;
+    uint32_t next;
+    uint64_t sweep;  /* progress of a cut's sweep: page number */
+    uint64_t reserved1;
+};
+
+/*
+ * The ENV frame: kernel-written, mapped read-only if at all.  No register is
+ * kept here, so it can be shown.
+ */
+struct exo_env {
+    uint64_t gen;    /* generation, all 64 bits */
+    uint64_t frame;  /* its own frame number */
+    uint64_t leader; /* physical address of the ENV frame of the leader of its space */
+    uint64_t ctx;    /* physical address of its CTX frame */
+    uint64_t root;   /* ROOT frame of its space */
+    uint64_t first_cap; /* its first ENV capability (link), 0 when dropped */
+    uint64_t saved;  /* where its registers are while it does not run: EXO_SAVED_ */
+    uint64_t rows;   /* mask of harts that have a row bound to it */
+    uint64_t last;   /* kernel's own: tells whether it ran last on a hart, 0 if saved whole */
+    /* Of the space; only the leader's count. */
+    uint64_t tlb_gen; /* the TLB generation, unique in the machine */
+    uint64_t satp;    /* kernel's own: the value that enters it */
+    uint64_t asid;
+    uint64_t sweep;   /* progress of its reaping: page number */
+    uint64_t caps_count; /* entries of caps[] in use, holes included */
+    uint64_t caps_gen;   /* generation with which the slots of a new CAPS frame begin */
+    uint64_t caps_donated; /* CAPS frames ever donated: the stamp of the newest */
+    uint64_t caps[EXO_CAPS_FRAMES]; /* CAPS frames, 0 for a hole */
+    uint64_t reserved0[81];
+    struct exo_cap slot[EXO_ENV_SLOTS];
+    struct exo_cap donation[3]; /* of ENV, CTX and ROOT */
+    uint64_t reserved1[80];
+};
+
+struct exo_caps {
+    struct exo_cap slot[EXO_CAPS_SLOTS]; /* slot[0] is the donation */
+};
+
+/*
+ * The CTX frame: shared by kernel and program, and every word of it hostile
+ * to the kernel, which keeps only registers of the program here.
+ */
+struct exo_ctx {
+    /* Exception record: written at an exception, loaded by resume. */
+    uint64_t exception_pc;
+    uint64_t exception_sp;
+    uint64_t exception_ra;
+    uint64_t exception_t0;
+    uint64_t exception_t1;
+    uint64_t exception_a0;
+    uint64_t exception_a1;
+    uint64_t exception_a7;
+    uint64_t exception_cause; /* scause */
+    uint64_t exception_value; /* stval */
+    uint64_t exception_entry; /* where the handler begins; 0 stops the program */
+    uint64_t exception_stack; /* its sp */
+    uint64_t exception_mask;  /* not 0 while the handler runs: another fault stops the program */
+    uint64_t stop_cause; /* the exception that stopped the environment: scause */
+    uint64_t stop_value; /* ... and its stval; the registers are at register_pc */
+    uint64_t reserved0[17]; /* slice end upcall, critical flag, slice times */
+    /* Registers kept by a call that switches: a0 is its result. */
+    uint64_t switch_pc;
+    uint64_t switch_sp;
+    uint64_t switch_tp;
+    uint64_t switch_s[12];
+    uint64_t switch_a0;
+    uint64_t switch_a1;
+    uint64_t reserved1[15];
+    /* All registers: register_pc, then x1 to x31. */
+    uint64_t register_pc;
+    uint64_t register_x[31];
+    uint64_t reserved2[32];  /* floating point */
+    uint64_t reserved3[64];
+    uint64_t program[64];    /* never read or written by the kernel */
+    uint64_t vector[EXO_PAGES_MAX]; /* frame numbers, registers or harvest of a call */
+};
+
+/* One row of a hart's slice vector, exposed in INFO frames. */
+struct exo_row {
+    uint64_t env;    /* ENV frame bound to it, 0 for none */
+    uint64_t match;  /* ... and its state word when READY */
+    uint64_t binder; /* ENV frame of the leader of the space that bound it */
+    uint64_t holder; /* link of the slot that may bind it: the last to which it was lent */
+    uint64_t reserved[4];
+};
+
+struct exo_hart_info {
+    uint64_t id;    /* hartid of the platform */
+    uint64_t flags; /* EXO_HART_ */
+    uint64_t satp_writes; /* counted only by a kernel built with EXO_COUNTERS */
+    uint64_t sfences;
+};
+#define EXO_HART_STARTED 1
+#define EXO_HART_SSTC 2
+
+/* A root capability of init. */
+struct exo_root_info {
+    uint64_t handle;
+    uint64_t first;
+    uint64_t count;
+    uint32_t class;
+    uint32_t rights;
+};
+
+#define EXO_ROOTS_MAX 12
+#define EXO_BANKS_MAX 8
+
+struct exo_bank {
+    uint64_t first; /* frame number */
+    uint64_t count; /* frames */
+};
+
+/* INFO: the facts of the machine, at EXO_VA_INFO in init. */
+struct exo_info {
+    uint64_t magic;
+    uint32_t version;      /* EXO_ABI_VERSION */
+    uint32_t bytes;        /* of this structure */
+    uint64_t info_frame;   /* of this structure; all INFO frames map read-only with no slot */
+    uint64_t timebase_hz;
+    uint64_t frame_table;  /* first INFO frame of the frame table */
+    uint64_t ram_first;    /* the frame that its entry 0 tells of */
+    uint64_t ram_count;    /* entries; holes are of type KERNEL */
+    uint64_t group_table;  /* first INFO frame of the group words: leaves in the low, typed frames in the high half */
+    uint64_t slice_table;  /* first INFO frame of the slice vectors, one frame a hart */
+    uint64_t init_env;     /* init's ENV frame */
+    uint64_t archive;      /* first frame of the boot archive */
+    uint64_t archive_bytes;
+    uint64_t asid_count;   /* address-space identifiers in use */
+    uint32_t hart_count;
+    uint32_t root_count;
+    uint32_t bank_count;
+    uint32_t sbi_version;  /* as SBI BASE tells it */
+    uint64_t boot_instructions; /* instret at the kernel's first instruction */
+    struct exo_root_info root[EXO_ROOTS_MAX];
+    struct exo_bank bank[EXO_BANKS_MAX];
+    struct exo_hart_info hart[EXO_HARTS_MAX];
+};
+
+/*
+ * The boot archive: this header, `count` entries, then the files, each at a
+ * multiple of 4,096 bytes from the start.  The kernel reads the header only.
+ * init is a flat image: text (mapped R X), then data with bss (R W).
+ */
+struct exo_archive {
+    uint64_t magic;
+    uint64_t bytes;           /* of the whole archive */
+    uint64_t count;           /* entries */
+    uint64_t init_offset;     /* bytes from the start, a multiple of 4,096 */
+    uint64_t init_text_bytes; /* a multiple of 4,096 */
+    uint64_t init_bytes;      /* text, data and bss; a multiple of 4,096 */
+    uint64_t reserved[2];
+};
+
+struct exo_archive_entry {
+    char name[48]; /* ends with a zero byte */
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+#define EXO_SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type " is ABI")
+#define EXO_OFFSET(type, member, offset) \
+    _Static_assert(offsetof(type, member) == (offset), "offset of " #member " is ABI")
+EXO_SIZE(struct exo_frame, 16);
+EXO_SIZE(struct exo_cap, 128);
+EXO_OFFSET(struct exo_cap, first, 8);
+EXO_OFFSET(struct exo_cap, count, 16);
+EXO_OFFSET(struct exo_cap, tail, 24);
+EXO_OFFSET(struct exo_cap, keep, 32);
+EXO_OFFSET(struct exo_cap, extra, 40);
+EXO_OFFSET(struct exo_cap, match, 48);
+EXO_OFFSET(struct exo_cap, due, 56);
+EXO_OFFSET(struct exo_cap, from, 64);
+EXO_OFFSET(struct exo_cap, cursor, 72);
+EXO_OFFSET(struct exo_cap, reach, 80);
+EXO_OFFSET(struct exo_cap, walk, 88);
+EXO_OFFSET(struct exo_cap, pass, 92);
+EXO_OFFSET(struct exo_cap, depth, 93);
+EXO_OFFSET(struct exo_cap, parent, 96);
+EXO_OFFSET(struct exo_cap, child, 100);
+EXO_OFFSET(struct exo_cap, prev, 104);
+EXO_OFFSET(struct exo_cap, next, 108);
+EXO_SIZE(struct exo_env, 4096);
+EXO_OFFSET(struct exo_env, leader, 16);
+EXO_OFFSET(struct exo_env, caps, 128);
+EXO_OFFSET(struct exo_env, slot, 1024);
+EXO_OFFSET(struct exo_env, donation, 3072);
+EXO_SIZE(struct exo_caps, 4096);
+EXO_SIZE(struct exo_ctx, 4096);
+EXO_OFFSET(struct exo_ctx, exception_entry, 80);
+EXO_OFFSET(struct exo_ctx, switch_pc, 256);
+EXO_OFFSET(struct exo_ctx, register_pc, 512);
+EXO_OFFSET(struct exo_ctx, program, 1536);
+EXO_OFFSET(struct exo_ctx, vector, 2048);
+EXO_SIZE(struct exo_row, 64);
+EXO_SIZE(struct exo_root_info, 32);
+EXO_OFFSET(struct exo_info, root, 128);
+EXO_SIZE(struct exo_info, 128 + 32 * EXO_ROOTS_MAX + 16 * EXO_BANKS_MAX + 32 * EXO_HARTS_MAX);
+EXO_SIZE(struct exo_archive, 64);
+EXO_SIZE(struct exo_archive_entry, 64);
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ticket locks.
+ *
+ * Order: TREE, then SPACE (two by address), never upwards.  They lie in
+ * kernel memory, never in a frame, and nothing resets them: a hart may wait
+ * for a space's lock while that space is being reaped.
+ */
+#pragma once
+#include <stdint.h>
+
+struct lock {
+    uint32_t next;    /* the ticket that the next taker gets */
+    uint32_t serving; /* the ticket that holds the lock */
+};
+
+static inline void lock_take(struct lock *lock)
+{
+    uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&lock->serving, __ATOMIC_RELAXED) != ticket) {
+    }
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+
+static inline void lock_release(struct lock *lock)
+{
+    /* Only the holder writes `serving`, so a plain read of it is stable. */
+    __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+}
+
+/* Two locks of one kind, in the order of their addresses; they may be the same. */
+static inline void lock_take_pair(struct lock *first, struct lock *second)
+{
+    lock_take(first < second ? first : second);
+    if (first != second)
+        lock_take(first < second ? second : first);
+}
+
+static inline void lock_release_pair(struct lock *first, struct lock *second)
+{
+    lock_release(first);
+    if (first != second)
+        lock_release(second);
+}
+
+/* TREE: every change of the capability tree's shape is made under it. */
+extern struct lock tree_lock;
+
+/* SPACE locks, by the number of the space's ROOT frame; two spaces may share one. */
+#define SPACE_LOCKS 256
+extern struct lock space_locks[SPACE_LOCKS];

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exo::sys: what every program needs and nothing that a program might want
+ * otherwise.
+ *
+ * Call stubs, the program's own pages that the kernel or its parent placed
+ * (INFO, ENV, CTX, the start block), its capability slots, the console, and
+ * the way from an exception to a C function.  It allocates no memory and sets
+ * no policy.  It needs nothing of the libraries above it.
+ *
+ * A program begins in crt0.S, which calls sys_begin(): memory hook,
+ * constructors, main, exit.
+ */
+#pragma once
+#include <exo/abi.h>
+#include <stdbool.h>
+
+/*
+ * Where libexo keeps what in the 2 MiB that the kernel's three pages share,
+ * so that a small program needs one leaf TABLE for all of it.  init's image
+ * ends below SYS_VA_BITMAP; the other programs have nothing there.
+ */
+#define SYS_VA_BITMAP 0x300000  /* bitmaps of the frame allocator */
+#define SYS_VA_SCRATCH 0x360000 /* short-lived mappings of exo::mem */
+#define SYS_VA_CAPS 0x380000    /* the CAPS frames of the program, read-only, in order */
+#define SYS_VA_STACK 0x3a0000   /* lowest byte of the stack; a hole lies below and above */
+#define SYS_VA_STACK_TOP 0x3f8000
+#define SYS_VA_CONSOLE 0x3fb000 /* the console lock, shared with other programs */
+#define SYS_VA_START 0x3fc000   /* the start block; init has none */
+#define SYS_VA_PROGRAM 0x400000 /* lowest byte of a program's image */
+
+/*
+ * Slots that a parent fills in the child's ENV frame.  A program without
+ * libexo finds its capabilities there; EXO_CAP_HANDLE makes the handle from
+ * the slot's word.
+ */
+#define SYS_SLOT_MEMORY 0  /* PAGE R W X: its memory, the frames of its own objects included */
+#define SYS_SLOT_ARCHIVE 1 /* PAGE R: the boot archive */
+#define SYS_SLOT_CONSOLE 2 /* MACHINE CONSOLE */
+#define SYS_SLOT_LOCK 3    /* PAGE R W: one frame, the console lock */
+#define SYS_SLOT_LENT 4    /* what else the parent lends, in its order */
+#define SYS_LENT_MAX 4
+
+/* Words of exo_ctx.program that parent and child agree on. */
+#define SYS_WORD_STATUS 0 /* exit status, 0 to 255 */
+
+#define SYS_ARGUMENTS_MAX 32
+#define SYS_START_MAGIC 0x545241545f4f5845 /* "EXO_START" without its S */
+
+/*
+ * The start block: one frame that the parent fills and maps read-write at
+ * SYS_VA_START; its address is in a0 at the program's first instruction.
+ * Handles are of the child's own table, 0 for what was not lent.
+ */
+struct sys_start {
+    uint64_t magic;
+    uint64_t instructions; /* instret when the parent began to build the child */
+    uint64_t memory;
+    uint64_t frame_first; /* memory is [frame_first, frame_first + frame_count) */
+    uint64_t frame_count;
+    uint64_t frame_used; /* of these, from the first on, in use when the program starts */
+    uint64_t archive;
+    uint64_t console;
+    uint64_t lock;
+    uint64_t lent[SYS_LENT_MAX];
+    uint64_t lock_frame; /* what `lock` is for */
+    uint64_t argument_count;
+    uint64_t reserved;
+    char arguments[EXO_FRAME_BYTES - 128]; /* that many strings, one after the other */
+};
+EXO_SIZE(struct sys_start, 4096);
+
+/* a0 and a1 of a call: value below 0 is an enum exo_error. */
+struct exo_result {
+    int64_t value;
+    uint64_t detail;
+};
+
+/* The calls, one stub each; docs/abi.md has their rules. */
+_Noreturn void exo_resume(void);
+struct exo_result exo_yield(uint64_t env);
+struct exo_result exo_null(void);
+struct exo_result exo_cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t count,
+                                 uint64_t rights, uint64_t keep, uint64_t extra);
+struct exo_result exo_cap_grant(uint64_t slot, uint64_t env, uint64_t into, uint64_t frame,
+                                uint64_t generation);
+struct exo_result exo_cap_revoke(uint64_t slot, uint64_t from, uint64_t due);
+struct exo_result exo_cap_drop(uint64_t slot, uint64_t from);
+struct exo_result exo_caps_add(uint64_t slot, uint64_t frame);
+struct exo_result exo_caps_del(uint64_t frame);
+struct exo_result exo_table_link(uint64_t env, uint64_t va, uint64_t level, uint64_t slot,
+                                 uint64_t frame);
+struct exo_result exo_table_unlink(uint64_t env, uint64_t va, uint64_t level);
+struct exo_result exo_page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame,
+                               uint64_t count, uint64_t flags);
+struct exo_result exo_page_unmap(uint64_t env, uint64_t va, uint64_t count, uint64_t payload);
+struct exo_result exo_page_protect(uint64_t env, uint64_t va, uint64_t count, uint64_t rights);
+struct exo_result exo_page_harvest(uint64_t env, uint64_t va, uint64_t count);
+struct exo_result exo_env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame,
+                                 uint64_t root_frame, uint64_t into);
+struct exo_result exo_env_regs(uint64_t env, uint64_t operation);
+_Noreturn void exo_exit(void);
+struct exo_result exo_env_reap(uint64_t frame);
+struct exo_result exo_slice_bind(uint64_t slot, uint64_t row, uint64_t env);
+struct exo_result exo_debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high);
+struct exo_result exo_shutdown(uint64_t slot, uint64_t status);
+
+/* The pages at their fixed places. */
+static inline struct exo_ctx *sys_ctx(void)
+{
+    return (struct exo_ctx *)EXO_VA_CTX;
+}
+
+static inline const struct exo_env *sys_env(void)
+{
+    return (const struct exo_env *)EXO_VA_ENV;
+}
+
+static inline const struct exo_info *sys_info(void)
+{
+    return (const struct exo_info *)EXO_VA_INFO;
+}
+
+/*
+ * The program's start block.  For init, which no program started, it holds no
+ * memory and no archive (exo::mem finds both by exo_info) but the console.
+ */
+extern const struct sys_start *sys_start;
+
+/* instret at the program's first instruction. */
+extern uint64_t sys_start_instructions;
+
+/* Whether this is init, which holds the root capabilities. */
+bool sys_is_init(void);
+
+/* instret now. */
+static inline uint64_t sys_instructions(void)
+{
+    uint64_t value;
+    __asm__ volatile("rdinstret %0" : "=r"(value));
+    return value;
+}
+
+/*
+ * The same calls until they are done: AGAIN is answered by another call, REAP
+ * by reaping the environment that is named first.  They return 0 (cap_grant:
+ * the receiver's new handle) or an enum exo_error other than these two.
+ */
+int64_t sys_cap_grant(uint64_t slot, uint64_t env, uint64_t into, uint64_t frame,
+                      uint64_t generation);
+int64_t sys_cap_revoke(uint64_t slot, uint64_t from); /* at once, without notice */
+int64_t sys_cap_drop(uint64_t slot, uint64_t from);
+int64_t sys_env_reap(uint64_t frame);
+
+/*
+ * End an environment and everything it holds: drop its first ENV capability
+ * `env`, whose ENV frame is `frame`, and reap it.  Fine for one that has
+ * exited.  Returns 0 or an enum exo_error.
+ */
+int64_t sys_env_destroy(uint64_t env, uint64_t frame);
+
+/* The name and the text of a number of enum exo_error; "unknown" for another. */
+const char *sys_error_name(int64_t error);
+const char *sys_error_text(int64_t error);
+
+/* The slot with this number of this program's table (0: ENV frame), or NULL when there is none. */
+const struct exo_cap *sys_slot(uint64_t table, uint64_t index);
+
+/*
+ * The handle of an EMPTY slot to name as `into`, or EXO_EFULL: then
+ * sys_slots_add() first.  The slot stays EMPTY until a call fills it, and
+ * until then the next search finds it again.
+ */
+int64_t sys_slot_find(void);
+
+/*
+ * Add 31 slots: donate a frame of the PAGE capability `slot` and map it at
+ * SYS_VA_CAPS for sys_slot().  Returns 0 or an enum exo_error.
+ */
+int64_t sys_slots_add(uint64_t slot, uint64_t frame);
+
+/*
+ * What an exception calls.  It runs on the exception stack with the upcall
+ * masked, so it must not fault; `ctx` has the record, and what it changes
+ * there (exception_pc, say) holds when the program goes on.  It returns true to
+ * go on, false when the exception is not its.
+ */
+typedef bool sys_handler(struct exo_ctx *ctx, uint64_t cause, uint64_t value);
+
+/* RISC-V's causes (privileged specification, scause). */
+#define SYS_CAUSE_FETCH_ACCESS 1
+#define SYS_CAUSE_ILLEGAL 2
+#define SYS_CAUSE_BREAKPOINT 3
+#define SYS_CAUSE_LOAD_ACCESS 5
+#define SYS_CAUSE_STORE_ACCESS 7
+#define SYS_CAUSE_FETCH_PAGE 12
+#define SYS_CAUSE_LOAD_PAGE 13
+#define SYS_CAUSE_STORE_PAGE 15
+#define SYS_CAUSES 16
+
+/* Name a cause, for people. */
+const char *sys_cause_text(uint64_t cause);
+
+/*
+ * Set the handler of a cause below SYS_CAUSES, NULL for none; returns the one
+ * it replaces.  An exception without a handler, or which its handler refuses,
+ * stops the program with its record kept, for its parent to show.
+ */
+sys_handler *sys_handler_set(uint64_t cause, sys_handler *handler);
+
+/*
+ * Write to the console, as one piece when all programs keep to the lock.
+ * Without a CONSOLE capability the bytes are lost.
+ */
+void sys_console_write(const char *bytes, uint64_t length);
+
+/*
+ * init's: make the first console lock, in a DATA frame of the PAGE capability
+ * `slot`, so that it can be lent to children.  Returns 0 or an enum exo_error.
+ */
+int64_t sys_console_lock_make(uint64_t slot, uint64_t frame);
+
+/*
+ * Hook of exo::mem, called before constructors and main on the first page of
+ * the stack.  exo::sys has an empty one of its own, which a program gets that
+ * does not link exo::mem.
+ */
+void sys_memory_begin(void);
+
+/* Called by crt0.S only. */
+_Noreturn void sys_begin(struct sys_start *start);

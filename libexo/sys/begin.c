@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From crt0.S to main, and the end of the program.
+ */
+#include <exo/sys.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+uint64_t sys_start_instructions;
+const struct sys_start *sys_start;
+
+struct sys_start sys_init_start;
+
+extern void __libc_init_array(void);
+int main(int argument_count, char **arguments);
+
+bool sys_is_init(void)
+{
+    return sys_start == &sys_init_start;
+}
+
+static void init_start_fill(void)
+{
+    const struct exo_info *info = sys_info();
+
+    for (uint32_t i = 0; i < info->root_count; i++)
+        if (info->root[i].class == EXO_CLASS_MACHINE)
+            sys_init_start.console = info->root[i].handle;
+}
+
+/* Point at the strings of the start block, and return how many there are. */
+static int arguments_split(struct sys_start *start, char **arguments)
+{
+    char *at = start->arguments;
+    char *end = at + sizeof(start->arguments);
+    int count = 0;
+
+    /* The parent is believed in what it lends, but a missing NUL must not run off the page. */
+    end[-1] = 0;
+    while (at < end && count < SYS_ARGUMENTS_MAX && (uint64_t)count < start->argument_count) {
+        arguments[count++] = at;
+        at += strlen(at) + 1;
+    }
+    return count;
+}
+
+void sys_begin(struct sys_start *start)
+{
+    static char *arguments[SYS_ARGUMENTS_MAX + 1];
+    int count = 0;
+
+    if (start) {
+        sys_start = start;
+        count = arguments_split(start, arguments);
+    } else {
+        sys_start = &sys_init_start;
+        init_start_fill();
+    }
+    sys_exception_begin();
+    sys_memory_begin();
+    __libc_init_array();
+    exit(main(count, arguments));
+}
+
+void _exit(int status)
+{
+    sys_console_flush();
+    sys_ctx()->program[SYS_WORD_STATUS] = (uint64_t)status & 0xff;
+    exo_exit();
+}

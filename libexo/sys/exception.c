@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From an exception to the C function that handles it.
+ *
+ * An exception that nobody handles must stop the program in a way that its
+ * parent sees: the entry is set to 0 and the program goes back to the faulting
+ * instruction, which faults again, and the kernel stops it with the record of
+ * the real place.
+ */
+#include <exo/sys.h>
+
+#include "sys.h"
+
+static sys_handler *handlers[SYS_CAUSES];
+static _Alignas(16) char stack[8192];
+
+static const char *const cause_texts[SYS_CAUSES] = {
+    [0] = "misaligned fetch",
+    [SYS_CAUSE_FETCH_ACCESS] = "fetch access fault",
+    [SYS_CAUSE_ILLEGAL] = "illegal instruction",
+    [SYS_CAUSE_BREAKPOINT] = "breakpoint",
+    [4] = "misaligned load",
+    [SYS_CAUSE_LOAD_ACCESS] = "load access fault",
+    [6] = "misaligned store",
+    [SYS_CAUSE_STORE_ACCESS] = "store access fault",
+    [SYS_CAUSE_FETCH_PAGE] = "fetch page fault",
+    [SYS_CAUSE_LOAD_PAGE] = "load page fault",
+    [SYS_CAUSE_STORE_PAGE] = "store page fault",
+};
+
+const char *sys_cause_text(uint64_t cause)
+{
+    const char *text = cause < SYS_CAUSES ? cause_texts[cause] : NULL;
+    return text ? text : "unknown exception";
+}
+
+sys_handler *sys_handler_set(uint64_t cause, sys_handler *handler)
+{
+    if (cause >= SYS_CAUSES)
+        return NULL;
+    sys_handler *old = handlers[cause];
+    handlers[cause] = handler;
+    return old;
+}
+
+void sys_exception(void)
+{
+    struct exo_ctx *ctx = sys_ctx();
+    uint64_t cause = ctx->exception_cause;
+    sys_handler *handler = cause < SYS_CAUSES ? handlers[cause] : NULL;
+
+    if (!handler || !handler(ctx, cause, ctx->exception_value))
+        ctx->exception_entry = 0;
+}
+
+void sys_exception_begin(void)
+{
+    struct exo_ctx *ctx = sys_ctx();
+
+    ctx->exception_stack = (uint64_t)(stack + sizeof(stack));
+    ctx->exception_mask = 0;
+    ctx->exception_entry = (uint64_t)sys_exception_entry;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of exo::sys know of each other and nobody else does.
+ */
+#pragma once
+#include <exo/sys.h>
+
+/* begin.c: init's start block, which nobody wrote for it. */
+extern struct sys_start sys_init_start;
+
+/* exception.S: where the kernel enters; jumps to nothing a C caller may call. */
+void sys_exception_entry(void);
+
+/* exception.c: called by exception.S, on the exception stack. */
+void sys_exception(void);
+
+/* exception.c: from now on exceptions reach handlers. */
+void sys_exception_begin(void);
+
+/* console.c: write out what stdout still holds. */
+void sys_console_flush(void);

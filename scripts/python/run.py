@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""scripts/run: boot one program on QEMU and exit with its status."""
+import argparse
+import os
+import select
+import signal
+import sys
+import tempfile
+
+import machine
+import pack
+
+NEXT = """
+That was `hello`, in an address space that it built itself.  Try next:
+  scripts/run -- fault                      a program that handles its own page faults
+  scripts/run -- two                        two programs that share one frame and nothing else
+  scripts/run --smp 4 --file README.md -- sum README.md
+                                            the SHA-256 of any file of yours
+  scripts/test quick                        the tests that take a minute
+"""
+
+# Shown when the firmware's banner did not end by then: the machine is in trouble.
+BANNER_SECONDS = 5
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="scripts/run",
+        usage="scripts/run [--smp N] [--mem SIZE] [--file PATH]... [--gdb] [-- PROGRAM ARGS]",
+        description="Boots exo on QEMU, runs PROGRAM (hello, if none is named) and exits with its"
+        " status.  Installs and builds what is missing.  Ctrl-C ends it.",
+        epilog="Several programs at once: scripts/run -- PROGRAM ARGS + PROGRAM ARGS",
+    )
+    parser.add_argument("--smp", type=int, default=1, metavar="N", help="harts (default 1)")
+    parser.add_argument("--mem", default="256M", metavar="SIZE", help="memory (default 256M)")
+    parser.add_argument(
+        "--file", action="append", default=[], metavar="PATH", help="a file for the boot archive"
+    )
+    parser.add_argument("--gdb", action="store_true", help="wait for scripts/debug")
+    parser.add_argument("--firmware", action="store_true", help="show the firmware's messages too")
+    parser.add_argument("--list", action="store_true", help="list the programs")
+    command = []
+    if "--" in arguments:
+        place = arguments.index("--")
+        arguments, command = arguments[:place], arguments[place + 1 :]
+    options, rest = parser.parse_known_args(arguments)
+    if rest and not rest[0].startswith("-"):
+        parser.error(f"the program comes after --, as in: scripts/run -- {' '.join(rest)}")
+    if rest:
+        parser.error(f"unknown option {rest[0]}; see scripts/run --help")
+    return options, command
+
+
+def check(options, command):
+    known = machine.programs()
+    words = ["+", *command]
+    for before, word in zip(words, words[1:]):
+        if before == "+" and word not in known:
+            raise machine.Failure(f"there is no program {word!r}; there are: {' '.join(known)}")
+    for path in options.file:
+        if not os.path.isfile(path):
+            raise machine.Failure(f"--file {path}: there is no such file")
+
+
+def copy_console(qemu, show_firmware):
+    """Pass QEMU's output on, without the firmware's banner, until QEMU ends."""
+    source = qemu.stdout.fileno()
+    held = None if show_firmware else b""
+    while True:
+        if held is not None and not select.select([source], [], [], BANNER_SECONDS)[0]:
+            data, held = held, None
+        else:
+            data = os.read(source, 65536)
+            if not data:
+                break
+            if held is not None:
+                held += data
+                data = b""
+                place = held.find(machine.FIRMWARE_LAST_LINE)
+                if place >= 0 and held.find(b"\n", place) >= 0:
+                    data = machine.without_firmware(held)
+                    # The blank line after the banner may still be on its way.
+                    held = None if data else held
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    if held:
+        sys.stdout.buffer.write(machine.without_firmware(held))
+        sys.stdout.buffer.flush()
+
+
+def boot(options, command):
+    extra = []
+    if options.gdb:
+        port = machine.debug_port()
+        extra = ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
+        print(f"run: waiting for scripts/debug on port {port}", file=sys.stderr, flush=True)
+    with tempfile.NamedTemporaryFile(prefix="exo-archive-") as archive:
+        machine.archive(archive.name, command, options.file)
+        line = machine.command_line(archive.name, None, options.smp, options.mem, extra=extra)
+        qemu = machine.start(line, stdout=-1)
+        try:
+            copy_console(qemu, options.firmware or options.gdb)
+            return qemu.wait()
+        finally:
+            if qemu.poll() is None:
+                qemu.kill()
+                qemu.wait()
+
+
+def interrupted(number, _frame):
+    raise SystemExit(128 + number)
+
+
+def main():
+    options, command = parse(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    machine.setup("riscv:kernel,programs")
+    if options.list:
+        print("\n".join(machine.programs()))
+        return 0
+    try:
+        check(options, command)
+        status = boot(options, command or ["hello"])
+    except (machine.Failure, pack.PackError) as error:
+        print(f"run: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + signal.SIGPIPE
+    if not command and status == 0:
+        print(NEXT, end="")
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""scripts/soak: the fuzzers for as long as one likes, with a new seed each time."""
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+import machine
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="scripts/soak",
+        usage="scripts/soak [--minutes M] [sequence] [libfuzzer]",
+        description="Runs the fuzzers round after round until M minutes have passed or one finds"
+        " something.  A finding stays in build/test/ and build/fuzz/corpus/.",
+        epilog="Example: nohup scripts/soak --minutes 600 sequence &",
+    )
+    parser.add_argument("--minutes", type=float, default=60, metavar="M", help="default 60")
+    parser.add_argument("--round", type=float, default=10, metavar="M", help="minutes of a round"
+                        " of one fuzzer (default 10)")  # fmt: skip
+    parser.add_argument("parts", nargs="*", metavar="PART", help="sequence, libfuzzer (both)")
+    options = parser.parse_args()
+    parts = options.parts or ["sequence", "libfuzzer"]
+    unknown = [part for part in parts if part not in ("sequence", "libfuzzer")]
+    if unknown:
+        parser.error(f"there is no fuzzer {unknown[0]!r}")
+
+    end = time.monotonic() + 60 * options.minutes
+    rounds = 0
+    while time.monotonic() < end:
+        for part in parts:
+            left = max((end - time.monotonic()) / 60, 0.1)
+            minutes = min(options.round, left)
+            command = [
+                str(machine.ROOT / "scripts" / "test"), "--minutes", f"{minutes:.2f}", part
+            ]  # fmt: skip
+            status = subprocess.run(command, env=os.environ, check=False).returncode
+            if status:
+                print(f"soak: {part} found something in round {rounds + 1}; see build/test/")
+                return status
+        rounds += 1
+        print(f"soak: {rounds} rounds, nothing found", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

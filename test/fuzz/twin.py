@@ -1,0 +1,1158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The twin: an executable specification of capabilities, frames, spaces and environments.
+
+It has the sizes of the real kernel (512-entry tables of three levels, 16 slots in an ENV frame, 31 in a CAPS frame) and
+keeps them sparse, so that the sequence fuzzer can run a kernel core and a twin side by side and compare them word by
+word.  A call of the twin is one bounded step, atomic as it is under its locks; a long job is a call that answers AGAIN
+(or REAP: another environment must be reaped first) and is called again.  A refused call raises Refuse and has changed
+nothing.  `walk` checks every invariant in any state.
+
+A slot is named by its link: physical address / 128, that is frame * 32 + index of the slot in its frame.  Page-table
+entries are the 64-bit words of Sv39.  Everything else is plain numbers.
+
+RULES names the rules without which the specification breaks; tests drop them one by one to see that they are caught.
+"""
+
+R, W, X = 1, 2, 4                                          # rights of PAGE
+BIND, URGENT = 1, 2                                        # rights of SLICE
+CALL, NOTIFY, CONTROL = 1, 2, 4                            # rights of ENV
+CONSOLE, POWER, TRACE = 1, 2, 4                            # rights of MACHINE
+EMPTY, OPEN, LIVE, CUTTING, LOST = range(5)                # states of a slot
+PAGE, SLICE, ENVC, MACHINE, DONATION = 1, 2, 6, 7, 8       # classes
+DATA, DEVICE, CTX, RING, TABLE, ROOT, ENV, CAPS, QUEUE, INFO, KERNEL = range(11)   # types of frame
+STOPPED, READY, RUN = 1, 2, 3                              # states of an environment
+STOP, KILL, FAULT = 0x10, 0x20, 0x40                       # flags of an environment
+KEPT_TYPES = (TABLE, ROOT, ENV, CAPS, QUEUE, INFO)         # kernel-written: mapped read-only at most
+
+OK, AGAIN, REAP, SELF = 0, -1, -2, -3
+PROGRAM, PAUSED, IDLE, OFF = range(4)                      # states of a hart
+
+# Places within a frame, in slots: an ENV frame has its slots from ENV_FIRST on and then its donations.
+ENV_FIRST, ENV_SLOTS, ENV_DONATIONS, CAPS_SLOTS, CAPS_FRAMES = 8, 16, 24, 32, 31
+GEN_MAX, DEPTH_MAX, PAGES_MAX, ROWS = 0x7fffffff, 32, 256, 64
+DERIVE_ROWS = 256
+VA_LIMIT, SPACE_PAGES, GROUP = 1 << 38, 1 << 26, 512
+MAPS_MAX = (1 << 23) - 1
+COUNT_LARGE = 1 << 63
+V, U, A, D, SOFT = 1, 0x10, 0x40, 0x80, 0x300              # bits of an entry
+LARGE, REPLACE, VECTOR = 0x10, 0x20, 0x40                  # flags of page_map
+PAYLOAD_ZERO = V | U
+WORD = (1 << 64) - 1
+
+RULES = {
+    'keep0':    'a promise of length 0 never refuses a revocation',
+    'topdown':  'a cut shrinks every slot on the way down before the leaf is cut',
+    'donor':    'a donated frame hangs below the very slot it was donated through',
+    'rescan':   'a new binding through a slot restarts the scan of a grant in progress',
+    'live':     '... but not the sweep of a cut in progress',
+    'groups':   'the scan of a grant looks at the group words (large leaves) too',
+    'closing':  'a TABLE that a cut is emptying takes no new entries',
+    'envgen':   'generations of environments come from one counter that never restarts',
+    'tlbgen':   'TLB generations come from one counter that never restarts',
+    'release':  'a typed frame goes back to DATA whatever read-only mappings it has',
+    'usecut':   'the names that remain of a slot stay usable while its tail is being cut',
+    'lastcaps': 'CAPS frames are reaped last donated first, the ENV frame last',
+    'suicide':  'no call kills its own caller: it answers SELF, the frame must be taken back first',
+    'leader':   'ENTER looks at the state of the leader too',
+    'erase':    'donating a frame, which zeroes it, needs R and W',
+}
+
+
+class Refuse(Exception):
+    """A call was refused; the state is as before."""
+
+
+class Broken(Exception):
+    """An invariant does not hold."""
+
+
+def need(condition, error):
+    if not condition:
+        raise Refuse(error)
+
+
+class Slot:
+    __slots__ = ('link', 'place', 'state', 'cls', 'rights', 'gen', 'first', 'count', 'tail', 'keep', 'extra', 'match',
+                 'cursor', 'depth', 'parent', 'kids')
+
+    def __init__(self, link, place, gen=0):
+        self.link, self.place, self.gen = link, place, gen
+        self.clear()
+
+    def clear(self, state=EMPTY):
+        self.state, self.cls, self.rights = state, 0, 0
+        self.first = self.count = self.tail = self.keep = self.extra = self.match = self.cursor = self.depth = 0
+        self.parent, self.kids = 0, []
+
+    def end(self):
+        return self.first + self.count + self.tail
+
+    def handle(self):
+        return self.place | self.gen << 32
+
+    def covers(self, first, count):
+        return self.first <= first and first + count <= self.first + self.count
+
+    def shared(self):
+        return self.cls != SLICE
+
+    def fillable(self):
+        return self.state == EMPTY and self.gen < GEN_MAX - 1
+
+    def shown(self):
+        """What is compared with the kernel's slot."""
+        return (self.state, self.cls, self.rights, self.place >> 11, self.gen, self.first, self.count,
+                self.tail, self.keep, self.extra, self.match, self.depth, self.parent, tuple(self.kids))
+
+
+class Env:
+    """An environment; what belongs to a space is in its leader's."""
+    __slots__ = ('frame', 'gen', 'state', 'flags', 'hart', 'leader', 'ctx', 'root', 'first_cap', 'caps', 'caps_gen',
+                 'tlb_gen', 'asid', 'sweep', 'added', 'rows')
+
+    def __init__(self, **values):
+        self.flags = self.hart = self.first_cap = self.caps_gen = self.tlb_gen = self.asid = self.sweep = 0
+        self.caps, self.added, self.rows = [0] * CAPS_FRAMES, [], set()
+        for name, value in values.items():
+            setattr(self, name, value)
+
+
+class Hart:
+    """`space` is the leader of the space entered, `satp` of that in satp; `active` the roots of the space being
+    entered and of the one in satp; `running` the row that gave it what it runs or is about to run, plus 1."""
+    __slots__ = ('index', 'env', 'space', 'row', 'seen', 'tlb', 'ipi', 'active', 'idle', 'state', 'fiber', 'answer',
+                 'satp', 'running')
+
+    def __init__(self, index):
+        self.index, self.env, self.space, self.row, self.active = index, 0, 0, index * ROWS, (0, 0)
+        self.seen, self.tlb, self.ipi, self.idle = {}, {}, False, False
+        self.state, self.fiber, self.answer, self.satp, self.running = IDLE, None, OK, 0, 0
+
+
+class Table:
+    """Word 1 of a TABLE frame."""
+    __slots__ = ('parent', 'index', 'level', 'live', 'closing')
+
+    def __init__(self, parent, index, level, live=0, closing=False):
+        self.parent, self.index, self.level, self.live, self.closing = parent, index, level, live, closing
+
+
+# ---------------------------------------------------------------- entries of page tables
+def leaf(frame, flags):
+    return frame << 10 | flags & SOFT | (flags & 7) << 1 | U | V | A | D
+
+
+def is_table(pte):
+    return pte & 15 == V
+
+
+def is_leaf(pte):
+    return pte & V and pte & 14
+
+
+def pte_frame(pte):
+    return pte >> 10 & (1 << 44) - 1
+
+
+def pte_rights(pte):
+    return pte >> 1 & 7
+
+
+def digit(page, level):
+    return page >> 9 * level & 511
+
+
+class Machine:
+    def __init__(self, ram_first, ram_count, harts, asids, rules=frozenset(RULES)):
+        self.rules = rules
+        self.ram_first, self.ram_count, self.asids = ram_first, ram_count, asids
+        self.type, self.maps, self.word1 = {}, {}, {}      # frame: its type (DATA is left out), mappings, word 1
+        self.leaves, self.typed = {}, {}                   # by group
+        self.tables = {}                                   # TABLE or ROOT frame: {index: entry}
+        self.slots = {}                                    # link: Slot
+        self.envs = {}                                     # ENV frame: Env
+        self.rows = {}                                     # row: (environment, binder, its generation); only bound rows
+        self.holder = {}                                   # row: the slot (link) that holds it
+        self.harts = [Hart(index) for index in range(harts)]
+        self.next_gen = self.next_tlb = 1
+        self.clock = 0
+        self.console = b''
+        self.power = None
+        self.stepwise = True                               # False: a sweep is one step
+        self.split = False                                 # True: ENTER pauses half-way
+        self.here, self.detail, self.harvest = 0, 0, []
+
+    def rule(self, name):
+        return name in self.rules
+
+    # ---------------------------------------------------------------- small helpers
+    def exists(self, frame):
+        return self.ram_first <= frame < self.ram_first + self.ram_count
+
+    def leader(self, env):
+        return self.envs[env].leader
+
+    def home(self, link):
+        """The space (its leader's ENV frame) whose table a slot is in; None for a donation."""
+        if self.slots[link].cls == DONATION:
+            return None
+        frame = link >> 5
+        return frame if self.type[frame] == ENV else self.word1[frame]
+
+    def dying(self, env):
+        return bool((self.envs[env].flags | self.envs[self.leader(env)].flags) & KILL)
+
+    def place(self, space, handle):
+        """The slot at a handle's place, of any generation, or None."""
+        table, index = (handle & 0xffffffff) >> 12, handle >> 7 & 31
+        if table == 0:
+            return self.slots[space * 32 + ENV_FIRST + index] if index < ENV_SLOTS else None
+        if table > CAPS_FRAMES or index == 0 or not self.envs[space].caps[table - 1]:
+            return None
+        return self.slots[self.envs[space].caps[table - 1] * 32 + index]
+
+    def find(self, space, handle):
+        slot = self.place(space, handle)
+        need(slot and slot.gen == handle >> 32, 'SLOT')
+        return slot
+
+    def use(self, space, handle, cls, rights):
+        """USE: the slot of a handle, if its remaining names may be used so."""
+        slot = self.find(space, handle)
+        need(slot.state == LIVE or slot.state == CUTTING and self.rule('usecut'), 'SLOT')
+        need(slot.cls == cls, 'CLASS')
+        need(rights & ~slot.rights == 0, 'RIGHTS')
+        return slot
+
+    def table_of(self, space):
+        """All slots of a space's capability table."""
+        links = [space * 32 + ENV_FIRST + i for i in range(ENV_SLOTS)]
+        for frame in self.envs[space].caps:
+            if frame:
+                links += range(frame * 32 + 1, frame * 32 + CAPS_SLOTS)
+        return [self.slots[link] for link in links]
+
+    def bound(self, slot):
+        """Something new is bound through a slot."""
+        if slot.state == LIVE and self.rule('rescan') or slot.state == CUTTING and not self.rule('live'):
+            slot.cursor = 0
+
+    # ---------------------------------------------------------------- frames
+    def claim(self, frame, kind):
+        group = frame // GROUP
+        need(self.exists(frame) and not self.type.get(frame) and not self.maps.get(frame)
+             and not self.leaves.get(group), 'BUSY')
+        self.type[frame] = kind
+        self.typed[group] = self.typed.get(group, 0) + 1
+
+    def release(self, frame):
+        group = frame // GROUP
+        del self.type[frame], self.word1[frame]
+        self.tables.pop(frame, None)
+        self.typed[group] -= 1
+
+    def can_release(self, frame):
+        return self.rule('release') or not self.maps.get(frame)
+
+    def adopt(self, parent, slot, cls, rights):
+        slot.clear(LIVE)
+        slot.gen += 1
+        slot.cls, slot.rights, slot.depth, slot.parent = cls, rights, parent.depth + 1, parent.link
+        parent.kids.append(slot.link)
+        self.bound(parent)
+
+    def donate(self, through, link, frame):
+        self.slots[link] = slot = Slot(link, 0)
+        self.adopt(through, slot, DONATION, CALL | NOTIFY | CONTROL)
+        slot.first, slot.count = frame, 1
+
+    def undonate(self, link):
+        slot = self.slots.pop(link)
+        assert not slot.kids
+        self.slots[slot.parent].kids.remove(link)
+
+    def owner(self, frame):
+        """The environment that a donated frame belongs to."""
+        return frame if self.type[frame] == ENV else self.word1[frame]
+
+    # ---------------------------------------------------------------- capability calls
+    def cap_derive(self, hart, handle, into, first, count, rights, keep, extra):
+        space = self.harts[hart].space
+        to = self.place(space, into)
+        if handle == 0:
+            return self.open(to, first, count)
+        slot = self.find(space, handle)
+        need(slot.state == LIVE and to and to.fillable(), 'SLOT')
+        need(count > 0 and slot.covers(first, count), 'RANGE')
+        need(slot.shared() or count <= DERIVE_ROWS, 'RANGE')
+        need(rights and rights & ~slot.rights == 0, 'RIGHTS')
+        need(slot.cls != ENVC or extra & ~slot.extra == 0, 'RIGHTS')
+        need(slot.depth < DEPTH_MAX, 'DEPTH')
+        need(keep <= count and (keep == 0 or first + keep <= slot.first + slot.keep), 'KEEP')
+        need(self.unlent(slot, first, count), 'OVERLAP')
+        self.adopt(slot, to, slot.cls, rights)
+        to.first, to.count, to.keep = first, count, keep
+        if slot.cls == ENVC:
+            to.extra, to.match = extra, slot.match
+        self.hold(to, first, count, to.link)
+        return to.handle()
+
+    def open(self, slot, frame, gen):
+        if frame == 0:
+            need(slot and slot.state == OPEN, 'SLOT')
+            slot.clear()
+            slot.gen += 1
+            return OK
+        need(slot and slot.fillable(), 'SLOT')
+        need(frame in self.envs and self.envs[frame].gen == gen, 'ENV')
+        slot.clear(OPEN)
+        slot.gen += 1
+        slot.extra, slot.match = frame, gen
+        return slot.handle()
+
+    def unlent(self, slot, first, count):
+        """An exclusive name that is lent is not usable by the lender."""
+        return slot.shared() or not any(self.slots[kid].first < first + count and self.slots[kid].end() > first
+                                        for kid in slot.kids)
+
+    def hold(self, slot, first, count, link):
+        if slot.cls == SLICE:
+            for row in range(first, first + count):
+                self.holder[row] = link
+
+    def stays(self, space, slot):
+        """Does the space hold the slot's names through its parent too?"""
+        parent = self.slots[slot.parent]
+        return slot.shared() and self.home(parent.link) == space and \
+            parent.first <= slot.first and slot.end() <= parent.first + parent.count
+
+    def quiet(self, space, slot):
+        """QUIET, one step: True, or False if there is more to look at."""
+        if self.stays(space, slot):
+            return True
+        if slot.cls == SLICE:
+            need(not any(row in self.rows for row in range(slot.first, slot.first + slot.count)), 'BUSY')
+        if slot.cls == PAGE:
+            step = min(256, slot.count - slot.cursor)
+            for frame in range(slot.first + slot.cursor, slot.first + slot.cursor + step):
+                need(not self.type.get(frame) and not self.maps.get(frame)
+                     and not (self.leaves.get(frame // GROUP) and self.rule('groups')), 'BUSY')
+            slot.cursor += step
+            return slot.cursor == slot.count
+        return True
+
+    def cap_grant(self, hart, handle, env, into, frame, gen):
+        space, control = self.harts[hart].space, False
+        if env:
+            via = self.use(space, env, ENVC, 0)
+            receiver, control = via.first, bool(via.rights & CONTROL)
+        elif frame:
+            need(frame in self.envs and self.envs[frame].gen == gen, 'ENV')
+            receiver = frame
+        else:
+            receiver = self.harts[hart].env
+        need(not self.dying(receiver), 'DYING')
+        target = self.leader(receiver)
+        slot, to = self.find(space, handle), self.place(target, into)
+        need(slot.state == LIVE, 'SLOT')
+        need(slot.parent, 'ROOT')
+        need(not slot.kids, 'CHILDREN')
+        need(to and to is not slot, 'SLOT')
+        if to.state == OPEN:
+            opener = self.envs.get(to.extra)
+            need(opener and opener.gen == to.match and opener.leader == space, 'NOTOPEN')
+        else:
+            need(to.fillable(), 'SLOT')
+            need(target == space or control, 'NOTOPEN')
+        if not self.quiet(space, slot):
+            return AGAIN
+        siblings = self.slots[slot.parent].kids
+        siblings[siblings.index(slot.link)] = to.link
+        for name in ('state', 'cls', 'rights', 'first', 'count', 'tail', 'keep', 'extra', 'match', 'depth', 'parent'):
+            setattr(to, name, getattr(slot, name))
+        to.gen, to.cursor = to.gen + 1, 0
+        slot.clear()
+        slot.gen += 1
+        if to.cls == ENVC and self.slots[to.parent].cls == DONATION:
+            self.envs[to.first].first_cap = to.link
+        self.hold(to, to.first, to.count, to.link)
+        return to.handle()
+
+    def kept(self, slot, start):
+        """KEEP: does a living child's promise reach past `start`?"""
+        for kid in slot.kids:
+            child = self.slots[kid]
+            if child.cls != DONATION and child.first + child.keep > start and (child.keep or not self.rule('keep0')) \
+                    and not self.dying(self.home(kid)):
+                return True
+        return False
+
+    def cap_revoke(self, hart, handle, start, due):
+        slot = self.find(self.harts[hart].space, handle)
+        need(slot.state == LIVE, 'SLOT')
+        need(slot.first <= start <= slot.first + slot.count, 'RANGE')
+        need(due <= self.clock, 'ARGUMENT')
+        need(not self.kept(slot, start), 'KEEP')
+        return self.cut_below(slot, start, self.harts[hart], True)
+
+    def cap_drop(self, hart, handle, start):
+        slot = self.find(self.harts[hart].space, handle)
+        need(slot.state in (LIVE, CUTTING, LOST), 'SLOT')
+        if slot.state == LOST:
+            slot.clear()
+            slot.gen += 1
+            return OK
+        need(slot.parent, 'ROOT')
+        need(slot.first <= start <= slot.first + slot.count, 'RANGE')
+        if slot.state == CUTTING:                          # the cut in progress, whoever began it, comes first
+            start = slot.first + slot.count
+        elif start == slot.first + slot.count:
+            return OK
+        else:
+            need(not self.kept(slot, start), 'KEEP')
+        return self.cut_own(slot, start, self.harts[hart])
+
+    def cut_own(self, slot, start, caller):
+        """One step of: shorten the slot, cut all below, then the slot itself."""
+        if self.rule('topdown'):
+            self.shrink(slot, start)
+        answer = self.cut_below(slot, start, caller, False)
+        if answer != OK:
+            return answer
+        self.shrink(slot, start)
+        return self.finish(slot, EMPTY, caller)
+
+    # ---------------------------------------------------------------- the cut
+    def shrink(self, slot, start):
+        """Step 1: from here on no new binding of the tail."""
+        count = max(0, min(slot.count, start - slot.first))
+        if slot.count != count:
+            slot.tail += slot.count - count
+            slot.count, slot.cursor = count, 0
+        slot.state, slot.keep = CUTTING, min(slot.keep, count)
+
+    def reaching(self, slot, start, spare):
+        """The first child in order that reaches past `start`."""
+        for kid in slot.kids:
+            child = self.slots[kid]
+            if child.end() > start and not (child.cls == DONATION and (spare or not self.rule('donor'))):
+                return child
+        return None
+
+    def cut_below(self, top, start, caller, spare):
+        """One step on the deepest descendant that reaches past `start`; OK when there is none."""
+        slot = top
+        while True:
+            child = self.reaching(slot, start, spare and slot is top)
+            if not child:
+                break
+            if child.cls == DONATION:
+                return self.cut_donation(child.first, caller)
+            slot = child
+            if self.rule('topdown'):
+                self.shrink(slot, start)
+            if slot.state == CUTTING:
+                start = min(start, slot.first + slot.count)
+        if slot is top:
+            return OK
+        self.shrink(slot, start)
+        answer = self.finish(slot, LOST, caller)
+        return AGAIN if answer == OK else answer
+
+    def cut_donation(self, frame, caller):
+        env = self.owner(frame)
+        if self.rule('suicide') and caller and env in (caller.env, caller.space):
+            return (SELF, env)
+        self.kill(env)
+        return (REAP, env)
+
+    def finish(self, slot, final, caller):
+        """Steps 2 to 5: one bounded step; OK when the slot is done."""
+        space, parent = self.home(slot.link), self.slots[slot.parent]
+        low, high = slot.first + slot.count, slot.end()
+        if not self.rule('donor') and slot.cls == PAGE:    # what the wording before H3 said: any donation of this space
+            for other in list(self.slots.values()):
+                if other.cls == DONATION and low <= other.first < high and self.home(other.parent) == space:
+                    return self.cut_donation(other.first, caller)
+        if slot.shared() and self.home(parent.link) == space and parent.first <= low and high <= parent.end():
+            pass                                           # bindings hang on the parent from now on
+        elif slot.cls == PAGE:
+            if not self.sweep(space, low, high, slot):
+                return AGAIN
+        elif slot.cls == SLICE:
+            if not all([self.unbind(row) for row in range(low, high)]):
+                return AGAIN
+        elif slot.cls == ENVC and self.envs[slot.first].first_cap == slot.link:
+            self.kill(slot.first)
+        self.hold(slot, low, slot.tail, slot.parent)
+        slot.tail = slot.cursor = 0
+        if slot.count:
+            slot.state = LIVE
+            return OK
+        if parent.cls == DONATION:
+            self.envs[slot.first].first_cap = 0
+        parent.kids.remove(slot.link)
+        slot.clear(final)
+        slot.gen += final == EMPTY
+        return OK
+
+    # ---------------------------------------------------------------- page tables
+    def table_at(self, space, va, level):
+        """The table that has va's entry of this level."""
+        table = self.envs[space].root
+        for above in range(2, level, -1):
+            pte = self.tables[table].get(digit(va >> 12, above), 0)
+            need(is_table(pte), 'NOTABLE')
+            table = pte_frame(pte)
+        return table
+
+    def act(self, hart, env):
+        """The space that a call acts as: the caller's own or, through an ENV capability with CONTROL, another's."""
+        space = self.harts[hart].space
+        if env == 0:
+            return space
+        slot = self.use(space, env, ENVC, CONTROL)
+        need(slot.covers(slot.first, 1), 'SLOT')
+        need(not self.dying(slot.first), 'DYING')
+        return self.leader(slot.first)
+
+    def live(self, table, difference):
+        if self.type[table] == TABLE:
+            self.word1[table].live += difference
+
+    def closing(self, table):
+        return self.type[table] == TABLE and self.word1[table].closing and self.rule('closing')
+
+    @staticmethod
+    def range_check(va, count, size):
+        need(1 <= count <= PAGES_MAX, 'ARGUMENT')
+        need(va % size == 0 and va + count * size <= VA_LIMIT, 'ADDRESS')
+
+    def leaf_gone(self, pte, level):
+        frame = pte_frame(pte)
+        if level:
+            self.leaves[frame // GROUP] -= 1
+        else:
+            self.maps[frame] -= 1
+
+    def clear(self, hart, space, table, index, level):
+        """Not valid, shoot, count down."""
+        pte = self.tables[table].pop(index)
+        self.live(table, -1)
+        self.shoot(hart, space)
+        if is_table(pte):
+            self.release(pte_frame(pte))
+        else:
+            self.leaf_gone(pte, level)
+
+    def level_check(self, va, level):
+        need(level in (1, 2), 'ARGUMENT')
+        need(va % (4096 << 9 * level) == 0 and va < VA_LIMIT, 'ADDRESS')
+
+    def table_link(self, hart, env, va, level, handle, frame):
+        self.level_check(va, level)
+        space = self.act(hart, env)
+        slot = self.use(space, handle, PAGE, R | W)
+        need(slot.covers(frame, 1), 'RANGE')
+        table, index = self.table_at(space, va, level), digit(va >> 12, level)
+        need(not self.tables[table].get(index, 0) & V, 'PRESENT')
+        need(not self.closing(table), 'CLOSING')
+        self.claim(frame, TABLE)
+        self.word1[frame], self.tables[frame] = Table(table, index, level - 1), {}
+        self.tables[table][index] = frame << 10 | V
+        self.live(table, 1)
+        self.bound(slot)
+        return OK
+
+    def table_unlink(self, hart, env, va, level):
+        self.level_check(va, level)
+        space = self.act(hart, env)
+        table, index = self.table_at(space, va, level), digit(va >> 12, level)
+        pte = self.tables[table].get(index, 0)
+        need(pte & V, 'ABSENT')
+        need(is_table(pte), 'TYPE')
+        need(self.word1[pte_frame(pte)].live == 0 and self.can_release(pte_frame(pte)), 'BUSY')
+        self.clear(hart, space, table, index, level)
+        return OK
+
+    def unit_check(self, slot, frame, flags):
+        """May this frame, or group, be mapped?"""
+        rights = flags & 7
+        if flags & LARGE:
+            need(frame % GROUP == 0, 'ARGUMENT')
+            need(slot.covers(frame, GROUP), 'RANGE')
+            need(not self.typed.get(frame // GROUP), 'TYPE')
+            return
+        kind = self.type.get(frame, DATA)
+        if slot is None:
+            need(self.exists(frame) and kind == INFO, 'RANGE')
+        else:
+            need(slot.covers(frame, 1), 'RANGE')
+        need(kind in (DATA, CTX, RING) or kind in KEPT_TYPES and rights == R, 'TYPE')
+        need(self.maps.get(frame, 0) < MAPS_MAX, 'FULL')
+
+    def page_map(self, hart, env, va, handle, frame, count, flags, vector=(), limit=PAGES_MAX):
+        """`vector`: the caller's, for VECTOR.  `limit`: an interrupt came after so many entries."""
+        level = 1 if flags & LARGE else 0
+        need(flags & ~(7 | LARGE | REPLACE | VECTOR | SOFT) == 0 and flags & R, 'ARGUMENT')
+        self.range_check(va, count, 4096 << 9 * level)
+        space, slot = self.act(hart, env), None
+        if handle:
+            slot = self.use(space, handle, PAGE, flags & 7)
+        else:
+            need(not level, 'ARGUMENT')
+        table, index = self.table_at(space, va, level), digit(va >> 12, level)
+        need(not self.closing(table), 'CLOSING')
+        count = min(count, 512 - index)
+        if slot and not flags & (LARGE | REPLACE | VECTOR):
+            need(slot.covers(frame, count), 'RANGE')
+        entries, done, shot = self.tables[table], 0, False
+        while done < count and done < limit:
+            name = vector[done] if flags & VECTOR else frame + done * (GROUP if level else 1)
+            old = entries.get(index + done, 0)
+            try:
+                need(not old & V or is_leaf(old) and flags & REPLACE, 'PRESENT')
+                self.unit_check(slot, name, flags)
+            except Refuse:
+                if done == 0:
+                    raise
+                break
+            if level:
+                self.leaves[name // GROUP] = self.leaves.get(name // GROUP, 0) + 1
+            else:
+                self.maps[name] = self.maps.get(name, 0) + 1
+            if old & V:
+                if not shot:
+                    self.shoot(hart, space)
+                shot = True
+                self.leaf_gone(old, level)
+            else:
+                self.live(table, 1)
+            entries[index + done] = leaf(name, flags)
+            done += 1
+        if shot:
+            self.shoot(hart, space)
+        if slot:
+            self.bound(slot)
+        return done
+
+    def range_at(self, hart, env, va, count):
+        """What unmap, protect and harvest have in common: space, level, table, indices."""
+        level, count = count >> 63, count & ~COUNT_LARGE
+        self.range_check(va, count, 4096 << 9 * level)
+        space = self.act(hart, env)
+        table, first = self.table_at(space, va, level), digit(va >> 12, level)
+        indices = range(first, first + min(count, 512 - first))
+        for index in indices:                              # at level 1 the run ends before the first pointer to a table
+            if level and is_table(self.tables[table].get(index, 0)):
+                indices = range(first, index)
+                break
+        need(indices, 'TYPE')
+        return space, level, table, indices
+
+    def page_unmap(self, hart, env, va, count, payload, limit=PAGES_MAX):
+        need(payload & PAYLOAD_ZERO == 0, 'ARGUMENT')
+        space, level, table, indices = self.range_at(hart, env, va, count)
+        gone, entries = [], self.tables[table]
+        for index in indices[:limit]:
+            old = entries.get(index, 0)
+            if old & V:
+                gone.append(old)
+            if payload:
+                entries[index] = payload
+            else:
+                entries.pop(index, 0)
+        if gone:
+            self.shoot(hart, space)
+        for old in gone:
+            self.leaf_gone(old, level)
+        self.live(table, -len(gone))
+        self.detail = len(gone)
+        return len(indices[:limit])
+
+    def page_protect(self, hart, env, va, count, rights, limit=PAGES_MAX):
+        need(rights & R and rights & ~7 == 0, 'ARGUMENT')
+        space, _, table, indices = self.range_at(hart, env, va, count)
+        entries, present = self.tables[table], False
+        for index in indices[:limit]:
+            old = entries.get(index, 0)
+            if old & V:
+                present = True
+                entries[index] = old & ~((~rights & 7) << 1)
+        need(present, 'ABSENT')
+        self.shoot(hart, space)
+        return len(indices[:limit])
+
+    def page_harvest(self, hart, env, va, count, limit=PAGES_MAX):
+        space, _, table, indices = self.range_at(hart, env, va, count)
+        entries, some, self.harvest = self.tables[table], False, []
+        for index in indices[:limit]:
+            old = entries.get(index, 0)
+            if old & V:
+                some = some or old & (A | D)
+                entries[index] = old & ~(A | D)
+                self.harvest.append(1 | (2 if old & A else 0) | (4 if old & D else 0))
+            else:
+                self.harvest.append(0)
+        if some:
+            self.shoot(hart, space)
+        return len(self.harvest)
+
+    def sweep(self, space, low, high, job):
+        """Leaves into [low, high), tables in it and all below them; True when done.  `job` has the progress."""
+        name = 'sweep' if isinstance(job, Env) else 'cursor'
+        while getattr(job, name) < SPACE_PAGES:
+            setattr(job, name, self.sweep_step(space, low, high, getattr(job, name)))
+            if self.stepwise:
+                return False
+        return True
+
+    def sweep_step(self, space, low, high, page):
+        """One present entry; returns the page to go on with."""
+        table, doomed, path, start = self.envs[space].root, False, [], page
+        for level in (2, 1, 0):
+            entries, index = self.tables[table], digit(page, level)
+            found = min((i for i, pte in entries.items() if i >= index and pte & V and i < (256 if level == 2 else 512)),
+                        default=None)
+            if found is None:
+                span = 9 * (level + 1)
+                page = (page >> span) + 1 << span
+                break
+            if found > index:
+                page = (page >> 9 * level) - index + found << 9 * level
+            pte = entries[found]
+            if is_table(pte):
+                child = pte_frame(pte)
+                doomed = doomed or low <= child < high
+                if doomed:
+                    self.word1[child].closing = True
+                path.append((table, found, level, child, doomed, page))
+                table = child
+                continue
+            if doomed or pte_frame(pte) < high and pte_frame(pte) + (1 << 9 * level) > low:
+                self.clear(self.here, space, table, found, level)
+            page = (page >> 9 * level) + 1 << 9 * level
+            break
+        for table, index, level, child, doomed, at in reversed(path):    # leaving a doomed table: it is empty and goes
+            if not doomed or page % (1 << 9 * level):
+                continue
+            if self.word1[child].live or not self.can_release(child):
+                page = at >> 9 * level << 9 * level
+                break
+            self.clear(self.here, space, table, index, level)
+        return page
+
+    # ---------------------------------------------------------------- TLBs
+    def tlb_tick(self, space):
+        env = self.envs[space]
+        if self.rule('tlbgen'):
+            env.tlb_gen, self.next_tlb = self.next_tlb, self.next_tlb + 1
+        else:
+            env.tlb_gen += 1
+
+    @staticmethod
+    def flush(hart, asid):
+        hart.tlb = {key: pte for key, pte in hart.tlb.items() if key[0] != asid}
+
+    def shoot(self, index, space):
+        self.tlb_tick(space)
+        env = self.envs[space]
+        for hart in self.harts:
+            if hart.index == index:
+                if hart.space == space:
+                    hart.seen[env.asid] = env.tlb_gen
+                    self.flush(hart, env.asid)
+            elif env.root in hart.active:
+                self.flush(hart, env.asid)
+
+    def touch(self, index, va, write):
+        """The hart walks through what it has cached, and caches every level.  The frame it reaches, or None."""
+        hart = self.harts[index]
+        if not hart.satp or va >= VA_LIMIT:
+            return None
+        space = self.envs[hart.satp]
+        table, asid, page = space.root, space.asid, va >> 12
+        for level in (2, 1, 0):
+            key = (asid, page >> 9 * level, level)
+            pte = hart.tlb.get(key)
+            if pte is None:
+                pte = self.tables.get(table, {}).get(digit(page, level), 0)
+                if not pte & V:
+                    return None
+                hart.tlb[key] = pte
+            if is_table(pte):
+                if level == 0:
+                    return None
+                table = pte_frame(pte)
+                continue
+            if not pte_rights(pte) & (W if write else R):
+                return None
+            marks = A | (D if write else 0)
+            if pte & marks != marks:
+                hart.tlb[key] = pte | marks
+                self.tables[table][digit(page, level)] |= marks
+            return pte_frame(pte) + (page & (1 << 9 * level) - 1)
+        return None
+
+    # ---------------------------------------------------------------- what runs where
+    # The functions that may let other harts go on are generators: they yield PAUSED or IDLE.
+    def enter(self, hart, env):
+        """ENTER, for an environment that is claimed.  False: its leader is dying."""
+        leader = self.leader(env)
+        root, asid = self.envs[leader].root, self.envs[leader].asid
+        hart.env = env
+        if hart.space != leader:
+            hart.active = (root, hart.active[1])
+        if self.envs[leader].flags & KILL and self.rule('leader'):
+            self.give_up(hart, READY)
+            if hart.space != leader:
+                hart.active = (self.envs[hart.space].root,) * 2 if hart.space else (0, 0)
+            return False
+        if hart.space != leader:
+            generation = self.envs[leader].tlb_gen
+            same = hart.space and self.envs[hart.space].asid == asid
+            if hart.seen.get(asid) != generation:
+                hart.seen[asid] = generation
+                yield PAUSED
+                self.flush(hart, asid)
+            yield PAUSED
+            hart.satp = leader
+            if same:
+                yield PAUSED
+                hart.tlb = {}
+            hart.active = (root, root)
+            hart.space = leader
+        return True
+
+    def leave(self, hart):
+        hart.env = 0
+        if not hart.space:
+            return
+        hart.active = (0, hart.active[1])
+        yield PAUSED
+        hart.space, hart.satp, hart.active = 0, 0, (0, 0)
+
+    def claim_env(self, hart, env, gen):
+        """From READY without flags to RUN."""
+        x = self.envs.get(env)
+        if not x or x.gen != gen or x.state != READY or x.flags:
+            return False
+        x.state, x.hart = RUN, hart.index
+        return True
+
+    def give_up(self, hart, state):
+        env = self.envs[hart.env]
+        name, hart.env = hart.env, 0
+        env.state, env.hart = state, 0
+        if env.flags & STOP:
+            env.flags &= ~STOP
+            env.state = STOPPED
+        elif state == READY:
+            self.wake(name, hart.index)
+
+    def wake(self, env, but=None):
+        for hart in self.harts:
+            if hart.idle and hart.index != but and hart.index in self.envs[env].rows:
+                hart.ipi = True
+
+    def next(self, hart, first):
+        """Claim and enter the environment of the next row that has a READY one; False if there is none."""
+        base = hart.index * ROWS
+        for i in range(first, first + ROWS):
+            row = base + (hart.row + i) % ROWS
+            if row not in self.rows:
+                continue
+            hart.running = row + 1
+            env, _, gen = self.rows[row]
+            if self.claim_env(hart, env, gen) and (yield from self.enter(hart, env)):
+                hart.row = row
+                return True
+        hart.running = 0
+        return False
+
+    def wait(self, hart, first):
+        found = yield from self.next(hart, first)
+        while not found:
+            yield from self.leave(hart)
+            hart.idle = True
+            found = yield from self.next(hart, 0)
+            if not found:
+                if not hart.ipi:
+                    yield IDLE
+                hart.ipi = False
+            hart.idle = False
+
+    def unbind(self, row):
+        """False while another hart still runs what the row gave it."""
+        self.rows.pop(row, None)
+        hart = self.harts[row // ROWS]
+        if hart.index == self.here or hart.running != row + 1:
+            return True
+        hart.ipi = True
+        return False
+
+    def run(self, index, fiber):
+        """Begin what may pause; the state in which it leaves the hart."""
+        self.harts[index].fiber = fiber
+        return self.go_on(index)
+
+    def go_on(self, index):
+        hart, self.here = self.harts[index], index
+        try:
+            hart.state = next(hart.fiber)
+            while hart.state == PAUSED and not self.split:
+                hart.state = next(hart.fiber)
+        except StopIteration:
+            hart.state, hart.fiber = PROGRAM, None
+        return hart.state
+
+    def go_off(self, hart):
+        yield OFF
+
+    def start(self, index):
+        """A hart begins."""
+        return self.run(index, self.wait(self.harts[index], 0))
+
+    def interrupt(self, index):
+        hart = self.harts[index]
+        hart.ipi = False
+        if hart.row in self.rows and not self.envs[hart.env].flags & STOP and not self.dying(hart.env):
+            return PROGRAM
+        self.give_up(hart, READY)
+        return self.run(index, self.wait(hart, 0))
+
+    def fault(self, index):
+        hart = self.harts[index]
+        if hart.env == self.init:
+            return self.run(index, self.go_off(hart))
+        self.envs[hart.env].flags |= FAULT
+        self.give_up(hart, STOPPED)
+        return self.run(index, self.wait(hart, 0))
+
+    def exit(self, index):
+        hart = self.harts[index]
+        if hart.env == self.init:
+            return self.run(index, self.go_off(hart))
+        self.envs[hart.env].flags |= KILL
+        self.give_up(hart, READY)
+        return self.run(index, self.wait(hart, 0))
+
+    def yield_to(self, index, handle):
+        """yield; what it answers is in the hart's `answer`."""
+        hart = self.harts[index]
+        hart.answer = OK
+        if handle == 0:
+            self.give_up(hart, READY)
+            return self.run(index, self.wait(hart, 1))
+        slot = self.use(hart.space, handle, ENVC, CALL)
+        need(slot.count, 'SLOT')
+        need(self.claim_env(hart, slot.first, self.envs[slot.first].gen), 'STATE')
+        self.give_up(hart, READY)
+        return self.run(index, self.switch(hart, slot.first))
+
+    def switch(self, hart, env):
+        if not (yield from self.enter(hart, env)):
+            yield from self.wait(hart, 0)
+
+    def slice_bind(self, index, handle, row, env):
+        hart = self.harts[index]
+        self.here = index
+        slot = self.use(hart.space, handle, SLICE, BIND)
+        need(slot.covers(row, 1), 'RANGE')
+        need(self.holder[row] == slot.link, 'OVERLAP')
+        if env == 1:
+            return OK if self.unbind(row) else AGAIN
+        target = hart.env
+        if env:
+            via = self.use(hart.space, env, ENVC, 0)
+            need(via.count, 'SLOT')
+            target = via.first
+            need(not self.dying(target), 'DYING')
+        runner = self.harts[row // ROWS]
+        need(row not in self.rows and (runner is hart or runner.running != row + 1), 'BUSY')
+        self.rows[row] = (target, hart.space, self.envs[target].gen)
+        self.envs[target].rows.add(row // ROWS)
+        self.wake(target)
+        return OK
+
+    # ---------------------------------------------------------------- environments
+    def make_env(self, frame, ctx, root, leader):
+        gen, self.next_gen = self.next_gen if self.rule('envgen') else 1, self.next_gen + 1
+        self.envs[frame] = env = Env(frame=frame, gen=gen, state=STOPPED, leader=leader, ctx=ctx,
+                                     root=root or self.envs[leader].root)
+        self.word1[frame], self.word1[ctx] = None, frame
+        if root:
+            self.word1[root], self.tables[root] = frame, {}
+            env.asid = root % self.asids
+            if self.rule('tlbgen'):
+                self.tlb_tick(frame)
+            for i in range(ENV_SLOTS):
+                link = frame * 32 + ENV_FIRST + i
+                self.slots[link] = Slot(link, i << 7)
+        return env
+
+    def env_create(self, hart, handle, frame, ctx, root, into):
+        space = self.harts[hart].space
+        slot = self.use(space, handle, PAGE, R | W if self.rule('erase') else R)
+        to = self.place(space, into)
+        need(to and to.fillable(), 'SLOT')
+        frames = [frame, ctx] + ([root] if root else [])
+        need(all(slot.covers(x, 1) for x in frames), 'RANGE')
+        need(len(set(frames)) == len(frames), 'ARGUMENT')
+        need(slot.depth + 2 <= DEPTH_MAX, 'DEPTH')
+        need(all(self.exists(x) and not self.type.get(x) and not self.maps.get(x) and not self.leaves.get(x // GROUP)
+                 for x in frames), 'BUSY')
+        for x, kind in zip(frames, (ENV, CTX, ROOT)):
+            self.claim(x, kind)
+        env = self.make_env(frame, ctx, root, frame if root else space)
+        for i, x in enumerate(frames):
+            self.donate(slot, frame * 32 + ENV_DONATIONS + i, x)
+        self.adopt(self.slots[frame * 32 + ENV_DONATIONS], to, ENVC, CALL | NOTIFY | CONTROL)
+        to.first, to.count, to.extra, to.match = frame, 1, (1 << 56) - 1, ready_word(env.gen)
+        env.first_cap = to.link
+        return to.handle()
+
+    def caps_add(self, hart, handle, frame):
+        space = self.harts[hart].space
+        env = self.envs[space]
+        slot = self.use(space, handle, PAGE, R | W if self.rule('erase') else R)
+        need(slot.covers(frame, 1), 'RANGE')
+        need(slot.depth < DEPTH_MAX, 'DEPTH')
+        need(0 in env.caps, 'FULL')
+        self.claim(frame, CAPS)
+        hole = env.caps.index(0)
+        self.word1[frame] = space
+        self.donate(slot, frame * 32, frame)
+        for i in range(1, CAPS_SLOTS):
+            self.slots[frame * 32 + i] = Slot(frame * 32 + i, (hole + 1) << 12 | i << 7, env.caps_gen)
+        env.caps[hole] = frame
+        env.added.append(frame)
+        return hole + 1
+
+    def caps_del(self, hart, frame):
+        space = self.harts[hart].space
+        need(frame and frame in self.envs[space].caps, 'RANGE')
+        need(all(self.slots[frame * 32 + i].state == EMPTY for i in range(1, CAPS_SLOTS)) and self.can_release(frame),
+             'BUSY')
+        self.caps_remove(space, frame)
+        return OK
+
+    def caps_remove(self, space, frame):
+        env = self.envs[space]
+        for i in range(1, CAPS_SLOTS):
+            env.caps_gen = max(env.caps_gen, self.slots.pop(frame * 32 + i).gen)
+        env.caps[env.caps.index(frame)] = 0
+        env.added.remove(frame)
+        self.undonate(frame * 32)
+        self.release(frame)
+
+    def env_regs(self, hart, handle, operation):
+        slot = self.use(self.harts[hart].space, handle, ENVC, 0 if operation == 4 else CONTROL)
+        need(slot.count, 'SLOT')
+        name = slot.first
+        env = self.envs[name]
+        if operation == 4:
+            self.detail = env.gen
+            return env.state | env.flags
+        need(operation < 4, 'ARGUMENT')
+        need(name != self.harts[hart].env, 'SELF')
+        if operation == 3:
+            return self.stop(env)
+        need(env.state == STOPPED and not env.flags & (STOP | KILL), 'STATE')
+        if operation == 2:
+            env.state, env.flags = READY, 0
+            self.wake(name)
+        return OK
+
+    def stop(self, env):
+        if env.state == STOPPED:
+            return OK
+        need(not env.flags & KILL, 'DYING')
+        if env.state == READY:
+            env.state = STOPPED
+            return OK
+        env.flags |= STOP
+        self.harts[env.hart].ipi = True
+        return AGAIN
+
+    def kill(self, name):
+        env = self.envs[name]
+        env.flags |= KILL
+        if env.state == RUN:
+            self.harts[env.hart].ipi = True
+
+    def env_reap(self, index, name):
+        """One step; anyone may do it: the environment is DYING, so nobody can lose by it."""
+        caller, self.here = self.harts[index], index
+        need(name in self.envs, 'ENV')
+        env = self.envs[name]
+        need(env.flags & KILL, 'STATE')
+        leads = env.leader == name
+        need(name != caller.env and not (leads and name == caller.space), 'SELF')
+        self.rows = {row: bound for row, bound in self.rows.items() if bound[0] != name}
+        env.rows.clear()
+        if env.state == RUN:
+            self.harts[env.hart].ipi = True
+            return AGAIN
+        inside = [hart for hart in self.harts if leads and env.root in hart.active and hart is not caller]
+        for hart in inside:
+            hart.ipi = True
+        if inside:
+            return AGAIN
+        answer = self.cut_below(self.slots[name * 32 + ENV_DONATIONS], name, caller, False)
+        if answer != OK:
+            return answer
+        if leads:
+            if not self.sweep(name, 0, self.ram_first + self.ram_count, env):
+                return AGAIN
+            frames = env.added[::-1] + [name] if self.rule('lastcaps') else [name] + env.added
+            for frame in frames:
+                answer = self.reap_slots(frame, caller)
+                if answer != OK:
+                    return answer
+                if frame != name:
+                    if not self.can_release(frame):
+                        return AGAIN
+                    self.caps_remove(name, frame)
+                    return AGAIN
+        frames = [name, env.ctx] + ([env.root] if leads else [])
+        if not all(self.can_release(frame) for frame in frames):
+            return AGAIN
+        for i, frame in enumerate(frames):
+            self.undonate(name * 32 + ENV_DONATIONS + i)
+            self.release(frame)
+        if leads:
+            for i in range(ENV_SLOTS):
+                del self.slots[name * 32 + ENV_FIRST + i]
+        del self.envs[name]
+        return OK
+
+    def reap_slots(self, frame, caller):
+        """Cut the first slot of a frame that holds something; OK when there is none."""
+        first, count = (ENV_FIRST, ENV_SLOTS) if self.type[frame] == ENV else (1, CAPS_SLOTS - 1)
+        for link in range(frame * 32 + first, frame * 32 + first + count):
+            slot = self.slots[link]
+            if slot.state in (LIVE, CUTTING):
+                answer = self.cut_own(slot, slot.first, caller)
+                return AGAIN if answer == OK else answer
+            if slot.state != EMPTY:
+                slot.clear()
+                slot.gen += 1
+        return OK
+
+    # ---------------------------------------------------------------- the machine
+    def debug_write(self, hart, handle, length, low, high):
+        slot = self.use(self.harts[hart].space, handle, MACHINE, CONSOLE)
+        need(slot.count, 'SLOT')
+        need(length <= 16, 'ARGUMENT')
+        self.console += (low.to_bytes(8, 'little') + high.to_bytes(8, 'little'))[:length]
+        return length
+
+    def null(self, hart):
+        return OK
+
+
+def ready_word(gen):
+    """The state word of an environment that is READY."""
+    return 1 << 61 | (gen & (1 << 24) - 1) << 37 | READY

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inline half of exo/arch.h for the host: memory, harts and clock are a
+ * model that host.h controls.  A pointer or address outside modelled RAM is a
+ * bug of the kernel and stops the program.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hart.h"
+
+#define ARCH_CALL
+
+/* First byte and size of modelled RAM, and where the host keeps it. */
+#define HOST_RAM_ADDRESS 0x80000000ul
+#define HOST_RAM_FRAME (HOST_RAM_ADDRESS >> EXO_FRAME_SHIFT)
+
+extern struct hart *host_hart; /* the hart whose kernel runs */
+extern uint8_t *host_ram;
+extern uint64_t host_ram_bytes;
+extern uint64_t host_time; /* the time counter */
+
+/* Print what was wrong with a pointer or address of the kernel and abort. */
+_Noreturn void host_wild(const char *what, uint64_t value);
+
+/* The parts of the interface that the model must see. */
+bool host_interrupt_look(void);
+void host_tlb_flush(uint64_t asid, bool all);
+void host_root_write(uint64_t satp);
+
+static inline struct hart *arch_hart(void)
+{
+    return host_hart;
+}
+
+static inline void arch_hart_set(struct hart *hart)
+{
+    host_hart = hart;
+}
+
+static inline void *arch_pointer(uint64_t address)
+{
+    uint64_t offset = address - HOST_RAM_ADDRESS;
+    if (offset >= host_ram_bytes && address != 0) /* 0: only asked for the distance */
+        host_wild("physical address", address);
+    return host_ram + offset;
+}
+
+static inline uint64_t arch_address(const void *p)
+{
+    uint64_t offset = (uint64_t)p - (uint64_t)host_ram;
+    if (offset >= host_ram_bytes)
+        host_wild("pointer", (uint64_t)p);
+    return HOST_RAM_ADDRESS + offset;
+}
+
+static inline bool arch_interrupt_pending(void)
+{
+    return host_interrupt_look();
+}
+
+static inline uint64_t arch_time(void)
+{
+    return host_time;
+}
+
+static inline void arch_tlb_flush(uint64_t asid)
+{
+    host_tlb_flush(asid, false);
+}
+
+static inline void arch_tlb_flush_all(void)
+{
+    host_tlb_flush(0, true);
+}
+
+static inline void arch_instruction_fence(void)
+{
+}
+
+static inline void arch_root_write(uint64_t satp)
+{
+    host_root_write(satp);
+}

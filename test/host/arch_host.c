@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exo/arch.h for the host: RAM, TLBs, interrupts, console and power of the
+ * modelled machine (host.h).  Not here: the stacks on which the kernels of the
+ * harts run (fiber.c), boot and calls (host.c).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fiber.h"
+#include "host.h"
+
+#define SATP_SV39 (8ul << 60)
+#define SATP_ASID_SHIFT 44
+#define SATP_ROOT_MASK ((1ul << SATP_ASID_SHIFT) - 1)
+#define KERNEL_ASID 0xffff
+/* Marks the kernel's half of a root table; no program's entry looks like it. */
+#define KERNEL_PTE (PTE_V | PTE_R | PTE_RIGHTS | PTE_A | PTE_D)
+
+struct hart *host_hart;
+uint8_t *host_ram;
+uint64_t host_ram_bytes;
+uint64_t host_time;
+
+struct host_model host_models[EXO_HARTS_MAX];
+bool host_split;
+uint64_t host_interrupt_after;
+char host_console[4096];
+uint64_t host_console_length;
+uint64_t host_console_room;
+uint64_t host_power_status;
+const char *host_stop_why;
+
+static struct host_model *model_here(void)
+{
+    return &host_models[host_hart->index];
+}
+
+void host_wild(const char *what, uint64_t value)
+{
+    fprintf(stderr, "KERNEL BUG: wild %s 0x%lx\n", what, value);
+    abort();
+}
+
+void arch_panic(const char *what, const char *file, int line)
+{
+    fprintf(stderr, "KERNEL PANIC: %s at %s:%d\n", what, file, line);
+    abort();
+}
+
+void host_ram_make(uint64_t groups)
+{
+    if (host_ram)
+        munmap(host_ram, host_ram_bytes);
+    host_ram_bytes = groups << (EXO_GROUP_SHIFT + EXO_FRAME_SHIFT);
+    host_ram = mmap(NULL, host_ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (host_ram == MAP_FAILED) {
+        perror("mmap of modelled RAM");
+        abort();
+    }
+    memset(host_models, 0, sizeof(host_models));
+    host_hart = NULL;
+    host_split = false;
+    host_interrupt_after = 0;
+    host_time = 1000;
+    host_console_length = 0;
+    host_console_room = sizeof(host_console);
+    host_power_status = 0;
+    host_stop_why = NULL;
+}
+
+/* ---- roots and TLBs ---- */
+
+uint64_t arch_satp(uint64_t root_frame, uint64_t asid)
+{
+    return SATP_SV39 | asid << SATP_ASID_SHIFT | root_frame;
+}
+
+uint64_t arch_satp_kernel(void)
+{
+    return SATP_SV39 | (uint64_t)KERNEL_ASID << SATP_ASID_SHIFT;
+}
+
+uint64_t host_satp_root(uint64_t satp)
+{
+    return satp & SATP_ROOT_MASK;
+}
+
+uint64_t host_satp_asid(uint64_t satp)
+{
+    return satp >> SATP_ASID_SHIFT & 0xffff;
+}
+
+void arch_root_init(uint64_t *root)
+{
+    root[HOST_KERNEL_ENTRY] = KERNEL_PTE;
+}
+
+bool host_root_is_whole(const uint64_t *root)
+{
+    for (unsigned i = HOST_USER_ENTRIES; i < 512; i++)
+        if (root[i] != (i == HOST_KERNEL_ENTRY ? KERNEL_PTE : 0))
+            return false;
+    return true;
+}
+
+static void tlb_drop(struct host_model *model, uint64_t asid, bool all)
+{
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < model->tlb_count; i++)
+        if (!all && model->tlb[i].asid != asid)
+            model->tlb[kept++] = model->tlb[i];
+    model->tlb_count = kept;
+    model->tlb_next = 0;
+}
+
+void host_tlb_flush(uint64_t asid, bool all)
+{
+    fiber_pause(FIBER_SPLIT);
+    tlb_drop(model_here(), asid, all);
+}
+
+void host_root_write(uint64_t satp)
+{
+    fiber_pause(FIBER_SPLIT);
+    model_here()->satp = satp;
+}
+
+void arch_tlb_flush_remote(uint64_t hart_mask, uint64_t asid)
+{
+    for (uint64_t hart = 0; hart < hart_count; hart++)
+        if (hart_mask >> hart & 1)
+            tlb_drop(&host_models[hart], asid, false);
+}
+
+static struct host_translation *tlb_find(struct host_model *model, uint64_t asid, uint64_t page,
+                                         uint64_t level)
+{
+    for (uint64_t i = 0; i < model->tlb_count; i++) {
+        struct host_translation *entry = &model->tlb[i];
+        if (entry->page == page && entry->level == level && entry->asid == asid)
+            return entry;
+    }
+    return NULL;
+}
+
+static struct host_translation *tlb_add(struct host_model *model, uint64_t asid, uint64_t page,
+                                        uint64_t level, uint64_t pte)
+{
+    struct host_translation *entry;
+    if (model->tlb_count < HOST_TLB_ENTRIES) {
+        entry = &model->tlb[model->tlb_count++];
+    } else {
+        entry = &model->tlb[model->tlb_next];
+        model->tlb_next = (model->tlb_next + 1) % HOST_TLB_ENTRIES;
+    }
+    *entry = (struct host_translation){asid, page, level, pte};
+    return entry;
+}
+
+bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame)
+{
+    struct host_model *model = &host_models[hart];
+    uint64_t table = host_satp_root(model->satp);
+    uint64_t asid = host_satp_asid(model->satp);
+    if (!table || va >= EXO_VA_LIMIT)
+        return false;
+    for (uint64_t level = 2;; level--) {
+        uint64_t page = va >> (EXO_FRAME_SHIFT + 9 * level);
+        uint64_t *entry = (uint64_t *)arch_pointer(table << EXO_FRAME_SHIFT) + page % 512;
+        struct host_translation *cached = tlb_find(model, asid, page, level);
+        uint64_t pte = cached ? cached->pte : *entry;
+        if (!pte_is_present(pte))
+            return false;
+        if (!cached)
+            cached = tlb_add(model, asid, page, level, pte);
+        if (pte_is_table(pte)) {
+            if (level == 0)
+                return false;
+            table = pte_frame(pte);
+            continue;
+        }
+        uint64_t right = write ? EXO_PAGE_W : EXO_PAGE_R;
+        if (!(pte_rights(pte) & right) || !(pte & PTE_U))
+            return false;
+        /* The hardware writes A and D to memory only when its cached entry lacks them. */
+        uint64_t marks = (uint64_t)PTE_A | (write ? PTE_D : 0);
+        if ((pte & marks) != marks) {
+            cached->pte |= marks;
+            *entry |= marks;
+        }
+        uint64_t offset = va >> EXO_FRAME_SHIFT & ((1ul << 9 * level) - 1);
+        *frame = pte_frame(pte) + offset;
+        return true;
+    }
+}
+
+/* ---- interrupts ---- */
+
+bool host_interrupt_look(void)
+{
+    if (host_interrupt_after && --host_interrupt_after == 0)
+        return true;
+    return model_here()->ipi;
+}
+
+void arch_ipi(const struct hart *hart)
+{
+    host_models[hart->index].ipi = true;
+}
+
+void arch_wait_for_interrupt(void)
+{
+    if (!model_here()->ipi)
+        fiber_pause(FIBER_SLEEP);
+    model_here()->ipi = false;
+}
+
+void arch_enter(struct exo_env *env)
+{
+    kernel_assert(env == host_hart->env);
+    fiber_leave();
+}
+
+/* ---- the world outside ---- */
+
+uint64_t arch_console_write(const char *bytes, uint64_t length)
+{
+    uint64_t taken = length < host_console_room ? length : host_console_room;
+    memcpy(host_console + host_console_length, bytes, taken);
+    host_console_length += taken;
+    host_console_room -= taken;
+    return taken;
+}
+
+void arch_power_off(uint64_t status)
+{
+    host_power_status = status;
+    fiber_end();
+}
+
+void arch_stop(const char *why)
+{
+    host_stop_why = why;
+    fiber_end();
+}
+
+void arch_frame_clear(void *frame)
+{
+    memset(frame, 0, EXO_FRAME_BYTES);
+}
