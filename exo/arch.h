@@ -28,11 +28,16 @@
 
 #include "hart.h"
 
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
 /* The result of a call: a0 and a1 of the program. */
 struct result {
     int64_t value;   /* zero or more, or an enum exo_error */
     uint64_t detail; /* what docs/abi.md names for the call, else 0 */
 };
+
+static inline struct result answer(int64_t value) { return (struct result){value, 0}; }
 
 #include "arch_cpu.h"
 #include "arch_pte.h"
@@ -83,8 +88,7 @@ _Noreturn void arch_panic(const char *what, const char *file, int line);
  * Checks of the kernel's own invariants, in every build: a failure is a bug of
  * the kernel, never of a program.
  */
-#define kernel_assert(condition)                              \
-    do {                                                      \
-        if (__builtin_expect(!(condition), 0))                \
-            arch_panic(#condition, __FILE__, __LINE__);       \
+#define kernel_assert(condition)                                                \
+    do {                                                                        \
+        if (unlikely(!(condition))) arch_panic(#condition, __FILE__, __LINE__); \
     } while (0)

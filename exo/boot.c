@@ -28,19 +28,16 @@ struct block {
 /* Parts of init. */
 enum { INIT_ENV, INIT_CTX, INIT_ROOT, INIT_TABLE, INIT_LEAF, INIT_FRAMES };
 
-static uint64_t frames_for(uint64_t bytes)
-{
+static uint64_t frames_for(uint64_t bytes) {
     return (bytes + EXO_FRAME_BYTES - 1) >> EXO_FRAME_SHIFT;
 }
 
-static bool overlaps(struct frame_range range, uint64_t first, uint64_t end)
-{
+static bool overlaps(struct frame_range range, uint64_t first, uint64_t end) {
     return first < range.first + range.count && range.first < end;
 }
 
 /* The first frame at or after `first` where `count` frames overlap nothing that is in use. */
-static uint64_t block_skip(const struct machine *machine, uint64_t first, uint64_t count)
-{
+static uint64_t block_skip(const struct machine *machine, uint64_t first, uint64_t count) {
     struct frame_range archive = {machine->archive_address >> EXO_FRAME_SHIFT,
                                   frames_for(machine->archive_bytes)};
     for (bool moved = true; moved;) {
@@ -49,8 +46,7 @@ static uint64_t block_skip(const struct machine *machine, uint64_t first, uint64
             struct frame_range used = i == 0   ? machine->kernel
                                       : i == 1 ? archive
                                                : machine->reserved[i - 2];
-            if (!overlaps(used, first, first + count))
-                continue;
+            if (!overlaps(used, first, first + count)) continue;
             first = used.first + used.count;
             moved = true;
         }
@@ -58,19 +54,16 @@ static uint64_t block_skip(const struct machine *machine, uint64_t first, uint64
     return first;
 }
 
-static uint64_t block_place(const struct machine *machine, uint64_t count)
-{
+static uint64_t block_place(const struct machine *machine, uint64_t count) {
     for (uint32_t i = 0; i < machine->bank_count; i++) {
         const struct frame_range *bank = &machine->bank[i];
         uint64_t first = block_skip(machine, bank->first, count);
-        if (first + count <= bank->first + bank->count)
-            return first;
+        if (first + count <= bank->first + bank->count) return first;
     }
     arch_stop("there is not enough memory for the kernel's tables");
 }
 
-static struct block block_plan(const struct machine *machine)
-{
+static struct block block_plan(const struct machine *machine) {
     struct block block = {0};
     block.frames = block.info + 1;
     block.groups = block.frames + frames_for(ram_count * sizeof(struct exo_frame));
@@ -79,35 +72,28 @@ static struct block block_plan(const struct machine *machine)
     block.init = block.harts + (uint64_t)machine->hart_count * HART_FRAMES;
     block.end = block.init + INIT_FRAMES;
     uint64_t first = block_place(machine, block.end);
-    uint64_t *parts[] = {&block.info, &block.frames, &block.groups, &block.rows,
-                         &block.harts, &block.init, &block.end};
-    for (uint64_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        *parts[i] += first;
-    for (uint64_t frame = first; frame < block.end; frame++)
-        arch_frame_clear(frame_pointer(frame));
+    uint64_t *parts[] = {&block.info,  &block.frames, &block.groups, &block.rows,
+                         &block.harts, &block.init,   &block.end};
+    for (uint64_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) *parts[i] += first;
+    for (uint64_t frame = first; frame < block.end; frame++) arch_frame_clear(frame_pointer(frame));
     return block;
 }
 
 /* ---- the frame table ---- */
 
 /* Give DATA frames that are in the table a type; others keep theirs. */
-static void frames_type(uint64_t first, uint64_t end, uint64_t type)
-{
-    if (first < ram_first)
-        first = ram_first;
-    if (end > ram_first + ram_count)
-        end = ram_first + ram_count;
+static void frames_type(uint64_t first, uint64_t end, uint64_t type) {
+    if (first < ram_first) first = ram_first;
+    if (end > ram_first + ram_count) end = ram_first + ram_count;
     for (uint64_t frame = first; frame < end; frame++) {
         uint64_t *word = frame_word(frame);
-        if (*word)
-            continue;
+        if (*word) continue;
         *word = type << EXO_TYPE_SHIFT;
         group_words[frame >> EXO_GROUP_SHIFT] += GROUP_TYPED_ONE;
     }
 }
 
-static void frame_table_fill(const struct machine *machine, const struct block *block)
-{
+static void frame_table_fill(const struct machine *machine, const struct block *block) {
     uint64_t end = ram_first;
     for (uint32_t i = 0; i < machine->bank_count; i++) {
         frames_type(end, machine->bank[i].first, EXO_FRAME_KERNEL);
@@ -124,8 +110,7 @@ static void frame_table_fill(const struct machine *machine, const struct block *
 
 /* ---- harts ---- */
 
-static void harts_init(const struct machine *machine, const struct block *block)
-{
+static void harts_init(const struct machine *machine, const struct block *block) {
     struct exo_frame *frames = frame_pointer(block->frames);
     hart_count = machine->hart_count;
     for (uint64_t i = 0; i < hart_count; i++) {
@@ -135,6 +120,7 @@ static void harts_init(const struct machine *machine, const struct block *block)
         hart->stack = (uint64_t)(uintptr_t)hart;
         hart->index = i;
         hart->id = machine->hart[i].id;
+        hart->facts = &info->hart[i];
         hart->row = i * EXO_ROWS;
         hart->frames = frames - ram_first;
         hart->words = &hart->frames->word1;
@@ -149,8 +135,7 @@ static void harts_init(const struct machine *machine, const struct block *block)
 
 /* ---- INFO ---- */
 
-static void info_init(const struct machine *machine, const struct block *block)
-{
+static void info_init(const struct machine *machine, const struct block *block) {
     info->magic = EXO_INFO_MAGIC;
     info->version = EXO_ABI_VERSION;
     info->bytes = sizeof(*info);
@@ -181,8 +166,7 @@ static void info_init(const struct machine *machine, const struct block *block)
 
 /* A root capability: no parent, everything promised. */
 static struct exo_cap *root_add(struct exo_env *env, uint64_t class, uint64_t rights,
-                                uint64_t first, uint64_t count)
-{
+                                uint64_t first, uint64_t count) {
     uint32_t index = info->root_count++;
     struct exo_cap *cap = &env->slot[index];
     cap_reset(cap, EXO_SLOT_LIVE);
@@ -193,21 +177,18 @@ static struct exo_cap *root_add(struct exo_env *env, uint64_t class, uint64_t ri
     info->root[index] = (struct exo_root_info){.handle = cap_handle(cap),
                                                .first = first,
                                                .count = count,
-                                               .class = (uint32_t)class,
+                                               .class = (uint32_t) class,
                                                .rights = (uint32_t)rights};
     return cap;
 }
 
-static void archive_check(const struct machine *machine, const struct exo_archive *archive)
-{
+static void archive_check(const struct machine *machine, const struct exo_archive *archive) {
     uint64_t bytes = machine->archive_bytes;
     uint64_t last = INIT_LEAF_VA + TABLE_ENTRIES * EXO_FRAME_BYTES;
     if (bytes < sizeof(*archive) || archive->magic != EXO_ARCHIVE_MAGIC)
         arch_stop("the boot archive is none (make it with scripts/pack)");
-    if (archive->bytes > bytes)
-        arch_stop("the boot archive is truncated");
-    if ((archive->init_offset | archive->init_text_bytes | archive->init_bytes) %
-            EXO_FRAME_BYTES ||
+    if (archive->bytes > bytes) arch_stop("the boot archive is truncated");
+    if ((archive->init_offset | archive->init_text_bytes | archive->init_bytes) % EXO_FRAME_BYTES ||
         archive->init_text_bytes == 0 || archive->init_text_bytes > archive->init_bytes ||
         archive->init_offset > archive->bytes ||
         archive->init_bytes > archive->bytes - archive->init_offset ||
@@ -218,15 +199,13 @@ static void archive_check(const struct machine *machine, const struct exo_archiv
 }
 
 /* Map one frame of init.  The frame's word tells the kernel's own checks nothing yet. */
-static void init_map(uint64_t *leaf, uint64_t va, uint64_t frame, uint64_t rights)
-{
+static void init_map(uint64_t *leaf, uint64_t va, uint64_t frame, uint64_t rights) {
     kernel_assert(frame_map(frame, rights) == 0);
     leaf[(va - INIT_LEAF_VA) >> EXO_FRAME_SHIFT] = pte_leaf(frame, rights);
     *frame_state(frame_of(leaf)) += 1;
 }
 
-static void init_table(uint64_t parent, uint64_t index, uint64_t frame, uint64_t level)
-{
+static void init_table(uint64_t parent, uint64_t index, uint64_t frame, uint64_t level) {
     frames_type(frame, frame + 1, EXO_FRAME_TABLE);
     *frame_state(frame) = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
                           level << EXO_TABLE_LEVEL_SHIFT | parent << EXO_TABLE_PARENT_SHIFT |
@@ -235,8 +214,7 @@ static void init_table(uint64_t parent, uint64_t index, uint64_t frame, uint64_t
     entries[index] = pte_table(frame);
 }
 
-static void init_space(uint64_t first, const struct exo_archive *archive)
-{
+static void init_space(uint64_t first, const struct exo_archive *archive) {
     uint64_t *leaf = frame_pointer(first + INIT_LEAF);
     uint64_t image = info->archive + (archive->init_offset >> EXO_FRAME_SHIFT);
     init_table(first + INIT_ROOT, 0, first + INIT_TABLE, 1);
@@ -253,8 +231,7 @@ static void init_space(uint64_t first, const struct exo_archive *archive)
     init_map(leaf, EXO_VA_CTX, first + INIT_CTX, EXO_PAGE_R | EXO_PAGE_W);
 }
 
-static struct exo_env *init_create(const struct machine *machine, uint64_t first)
-{
+static struct exo_env *init_create(const struct machine *machine, uint64_t first) {
     const struct exo_archive *archive = arch_pointer(machine->archive_address);
     uint64_t frames[] = {first + INIT_ENV, first + INIT_CTX, first + INIT_ROOT};
     struct exo_env *env = env_at(first + INIT_ENV);
@@ -268,13 +245,12 @@ static struct exo_env *init_create(const struct machine *machine, uint64_t first
         struct exo_cap *cap =
             root_add(env, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W | EXO_PAGE_X | EXO_PAGE_DMA,
                      machine->bank[i].first, machine->bank[i].count);
-        if (cap_covers(cap, first, INIT_FRAMES))
-            donor = cap;
+        if (cap_covers(cap, first, INIT_FRAMES)) donor = cap;
     }
     root_add(env, EXO_CLASS_SLICE, EXO_SLICE_BIND | EXO_SLICE_URGENT, 0,
              (uint64_t)hart_count * EXO_ROWS);
-    root_add(env, EXO_CLASS_MACHINE, EXO_MACHINE_CONSOLE | EXO_MACHINE_POWER | EXO_MACHINE_TRACE,
-             0, 1);
+    root_add(env, EXO_CLASS_MACHINE, EXO_MACHINE_CONSOLE | EXO_MACHINE_POWER | EXO_MACHINE_TRACE, 0,
+             1);
     kernel_assert(donor);
     env_donate(donor, env, frames, 3);
     init_space(first, archive);
@@ -288,12 +264,9 @@ static struct exo_env *init_create(const struct machine *machine, uint64_t first
     return env;
 }
 
-struct exo_env *kernel_boot(const struct machine *machine)
-{
-    if (!machine->bank_count)
-        arch_stop("the device tree names no memory");
-    if (!machine->archive_bytes)
-        arch_stop("there is no boot archive (-initrd)");
+struct exo_env *kernel_boot(const struct machine *machine) {
+    if (!machine->bank_count) arch_stop("the device tree names no memory");
+    if (!machine->archive_bytes) arch_stop("there is no boot archive (-initrd)");
     if (machine->archive_address % EXO_FRAME_BYTES)
         arch_stop("the boot archive does not begin at a frame");
     const struct frame_range *last = &machine->bank[machine->bank_count - 1];

@@ -20,14 +20,8 @@ static struct lock console_lock; /* after SPACE, and nothing is taken under it *
 struct hart *harts[EXO_HARTS_MAX];
 uint32_t hart_count;
 
-static struct result null(void)
-{
-    return (struct result){0, 0};
-}
-
 /* Has the caller a MACHINE capability with this right?  0, SLOT, CLASS or RIGHTS. */
-static int64_t machine_check(uint64_t slot, uint64_t right)
-{
+static int64_t machine_check(uint64_t slot, uint64_t right) {
     struct hart *hart = arch_hart();
     lock_take(hart->space_lock);
     int64_t error = cap_check(cap_find(hart->space, slot), EXO_CLASS_MACHINE, right);
@@ -35,39 +29,34 @@ static int64_t machine_check(uint64_t slot, uint64_t right)
     return error;
 }
 
-static struct result debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high)
-{
+static struct result debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high) {
     uint64_t bytes[EXO_WRITE_MAX / sizeof(uint64_t)] = {low, high};
     int64_t value = machine_check(slot, EXO_MACHINE_CONSOLE);
-    if (!value && length > EXO_WRITE_MAX)
-        value = EXO_EARGUMENT;
-    if (value || !length)
-        return (struct result){value, 0};
+    if (!value && length > EXO_WRITE_MAX) value = EXO_EARGUMENT;
+    if (value || !length) return answer(value);
     lock_take(&console_lock);
     value = (int64_t)arch_console_write((const char *)bytes, length);
     lock_release(&console_lock);
-    return (struct result){value ? value : EXO_EAGAIN, 0};
+    return answer(value ? value : EXO_EAGAIN);
 }
 
-static struct result shutdown(uint64_t slot, uint64_t status)
-{
+static struct result shutdown(uint64_t slot, uint64_t status) {
     int64_t value = machine_check(slot, EXO_MACHINE_POWER);
-    if (value)
-        return (struct result){value, 0};
+    if (value) return answer(value);
     arch_power_off(status & 255);
 }
 
-void call_table(void **calls)
-{
-/* Calls that switch have numbers below zero and no entry. */
+void call_table(void **calls) {
+/* Those with numbers below zero have no entry. */
+#define null NULL
 #define resume NULL
 #define yield NULL
 #define exit NULL
 #define X(number, name, arguments) \
-    if ((number) >= 0)             \
-        calls[(number) & 31] = (void *)(name);
+    if ((number) >= 0) calls[(number)&31] = (void *)(name);
     EXO_CALLS(X)
 #undef X
+#undef null
 #undef resume
 #undef yield
 #undef exit

@@ -13,74 +13,59 @@
 #define QUIET_STEP 256  /* frames that one call of cap_grant looks at */
 #define DERIVE_ROWS 256 /* rows that one SLICE capability can be derived for */
 
-struct exo_cap *cap_place(struct exo_env *space, uint64_t handle)
-{
+struct exo_cap *cap_place(struct exo_env *space, uint64_t handle) {
     uint64_t table = (uint32_t)handle >> EXO_HANDLE_TABLE_SHIFT;
     uint64_t index = handle >> EXO_HANDLE_INDEX_SHIFT & (EXO_CAPS_SLOTS - 1);
-    if (table == 0)
-        return index < EXO_ENV_SLOTS ? &space->slot[index] : NULL;
-    if (table > EXO_CAPS_FRAMES || !space->caps[table - 1] || index == 0)
-        return NULL;
+    if (table == 0) return index < EXO_ENV_SLOTS ? &space->slot[index] : NULL;
+    if (table > EXO_CAPS_FRAMES || !space->caps[table - 1] || index == 0) return NULL;
     struct exo_caps *caps = frame_pointer(space->caps[table - 1]);
     return &caps->slot[index];
 }
 
-struct exo_cap *cap_find_far(struct exo_env *space, uint64_t handle)
-{
+struct exo_cap *cap_find_far(struct exo_env *space, uint64_t handle) {
     struct exo_cap *cap = cap_place(space, handle);
-    if (!cap || (cap->word ^ handle) >> EXO_CAP_PLACE_SHIFT)
-        return NULL;
+    if (!cap || (cap->word ^ handle) >> EXO_CAP_PLACE_SHIFT) return NULL;
     return cap;
 }
 
-int64_t cap_refusal(uint64_t word, uint64_t class, uint64_t rights)
-{
+int64_t cap_refusal(uint64_t word, uint64_t class, uint64_t rights) {
     uint64_t state = EXO_CAP_STATE(word);
-    if (state != EXO_SLOT_LIVE && state != EXO_SLOT_CUTTING)
-        return EXO_ESLOT;
-    if (EXO_CAP_CLASS(word) != class)
-        return EXO_ECLASS;
+    if (state != EXO_SLOT_LIVE && state != EXO_SLOT_CUTTING) return EXO_ESLOT;
+    if (EXO_CAP_CLASS(word) != class) return EXO_ECLASS;
     return rights & ~EXO_CAP_RIGHTS(word) ? EXO_ERIGHTS : 0;
 }
 
-uint64_t cap_handle(const struct exo_cap *cap)
-{
+uint64_t cap_handle(const struct exo_cap *cap) {
     uint64_t index = cap_link(cap);
     if (cap->word << EXO_HANDLE_GEN_SHIFT >> (EXO_HANDLE_GEN_SHIFT + EXO_HANDLE_TABLE_SHIFT) == 0)
         index -= offsetof(struct exo_env, slot) >> EXO_CAP_SHIFT;
     return EXO_CAP_HANDLE(cap->word, index);
 }
 
-struct exo_env *cap_home(const struct exo_cap *cap)
-{
-    if (EXO_CAP_CLASS(cap->word) == EXO_CLASS_DONATION)
-        return NULL;
+struct exo_env *cap_home(const struct exo_cap *cap) {
+    if (EXO_CAP_CLASS(cap->word) == EXO_CLASS_DONATION) return NULL;
     uint64_t frame = frame_of(cap);
-    if (frame_type(frame) == EXO_FRAME_CAPS)
-        frame = *frame_state(frame) & FRAME_NUMBER_MASK;
+    if (frame_type(frame) == EXO_FRAME_CAPS) frame = *frame_state(frame) & FRAME_NUMBER_MASK;
     return env_at(frame);
 }
 
-bool cap_is_fillable(const struct exo_cap *cap)
-{
+bool cap_is_fillable(const struct exo_cap *cap) {
     return EXO_CAP_STATE(cap->word) == EXO_SLOT_EMPTY &&
            cap->word >> EXO_HANDLE_GEN_SHIFT < EXO_HANDLE_GEN_MAX - 1;
 }
 
 /* The place and next generation of a slot, to be completed with its new state, class and rights. */
-static uint64_t cap_renew(const struct exo_cap *cap)
-{
-    return (cap->word >> EXO_CAP_PLACE_SHIFT << EXO_CAP_PLACE_SHIFT) + (1ul << EXO_HANDLE_GEN_SHIFT);
+static uint64_t cap_renew(const struct exo_cap *cap) {
+    return (cap->word >> EXO_CAP_PLACE_SHIFT << EXO_CAP_PLACE_SHIFT) +
+           (1ul << EXO_HANDLE_GEN_SHIFT);
 }
 
-void cap_reset(struct exo_cap *cap, uint64_t state)
-{
+void cap_reset(struct exo_cap *cap, uint64_t state) {
     uint64_t word = cap_renew(cap) | state;
     *cap = (struct exo_cap){.word = word};
 }
 
-void cap_adopt(struct exo_cap *parent, struct exo_cap *cap, uint64_t class, uint64_t rights)
-{
+void cap_adopt(struct exo_cap *parent, struct exo_cap *cap, uint64_t class, uint64_t rights) {
     uint64_t word = cap_renew(cap) | EXO_SLOT_LIVE | class << EXO_CAP_CLASS_SHIFT |
                     rights << EXO_CAP_RIGHTS_SHIFT;
     uint32_t link = cap_link(cap);
@@ -101,99 +86,76 @@ void cap_adopt(struct exo_cap *parent, struct exo_cap *cap, uint64_t class, uint
     parent->cursor = 0;
 }
 
-void cap_donate(struct exo_cap *from, struct exo_cap *donation, uint64_t frame)
-{
+void cap_donate(struct exo_cap *from, struct exo_cap *donation, uint64_t frame) {
     cap_adopt(from, donation, EXO_CLASS_DONATION, EXO_ENV_CALL | EXO_ENV_NOTIFY | EXO_ENV_CONTROL);
     donation->first = frame;
     donation->count = 1;
 }
 
-uint32_t cap_next(const struct exo_cap *cap)
-{
+uint32_t cap_next(const struct exo_cap *cap) {
     return cap->next == cap_at(cap->parent)->child ? 0 : cap->next;
 }
 
-void cap_orphan(struct exo_cap *cap)
-{
+void cap_orphan(struct exo_cap *cap) {
     struct exo_cap *parent = cap_at(cap->parent);
     uint32_t link = cap_link(cap);
-    if (parent->walk == link)
-        parent->walk = cap_next(cap);
+    if (parent->walk == link) parent->walk = cap_next(cap);
     if (cap->next == link) {
         parent->child = 0;
         return;
     }
     cap_at(cap->prev)->next = cap->next;
     cap_at(cap->next)->prev = cap->prev;
-    if (parent->child == link)
-        parent->child = cap->next;
+    if (parent->child == link) parent->child = cap->next;
 }
 
-void cap_index(const struct exo_cap *cap, uint64_t first, uint64_t count, uint64_t holder)
-{
-    if (EXO_CAP_CLASS(cap->word) != EXO_CLASS_SLICE)
-        return;
-    for (uint64_t row = first; row < first + count; row++)
-        slice_row(row)->holder = holder;
+void cap_index(const struct exo_cap *cap, uint64_t first, uint64_t count, uint64_t holder) {
+    if (EXO_CAP_CLASS(cap->word) != EXO_CLASS_SLICE) return;
+    for (uint64_t row = first; row < first + count; row++) slice_row(row)->holder = holder;
 }
 
 /* Are all these rows the slot's own, not lent?  Always true of a shared class. */
-static bool cap_holds(const struct exo_cap *cap, uint64_t first, uint64_t count)
-{
-    if (class_is_shared(EXO_CAP_CLASS(cap->word)))
-        return true;
+static bool cap_holds(const struct exo_cap *cap, uint64_t first, uint64_t count) {
+    if (class_is_shared(EXO_CAP_CLASS(cap->word))) return true;
     for (uint64_t row = first; row < first + count; row++)
-        if (slice_row(row)->holder != cap_link(cap))
-            return false;
+        if (slice_row(row)->holder != cap_link(cap)) return false;
     return true;
 }
 
 /* ---- cap_derive ---- */
 
 /* Open slot `cap` for the environment with this ENV frame and generation, or close it (frame 0). */
-static struct result cap_open(struct exo_cap *cap, uint64_t frame, uint64_t generation)
-{
+static struct result cap_open(struct exo_cap *cap, uint64_t frame, uint64_t generation) {
     if (!frame) {
-        if (!cap || EXO_CAP_STATE(cap->word) != EXO_SLOT_OPEN)
-            return (struct result){EXO_ESLOT, 0};
+        if (!cap || EXO_CAP_STATE(cap->word) != EXO_SLOT_OPEN) return answer(EXO_ESLOT);
         cap_reset(cap, EXO_SLOT_EMPTY);
-        return (struct result){0, 0};
+        return answer(0);
     }
-    if (!cap || !cap_is_fillable(cap))
-        return (struct result){EXO_ESLOT, 0};
+    if (!cap || !cap_is_fillable(cap)) return answer(EXO_ESLOT);
     struct exo_env *env = env_named(frame);
-    if (!env || env->gen != generation)
-        return (struct result){EXO_EENV, 0};
+    if (!env || env->gen != generation) return answer(EXO_EENV);
     cap_reset(cap, EXO_SLOT_OPEN);
     cap->extra = frame;
     cap->match = generation;
-    return (struct result){(int64_t)cap_handle(cap), 0};
+    return answer((int64_t)cap_handle(cap));
 }
 
 static int64_t derive_check(const struct exo_cap *from, const struct exo_cap *into, uint64_t first,
-                            uint64_t count, uint64_t rights, uint64_t keep, uint64_t extra)
-{
+                            uint64_t count, uint64_t rights, uint64_t keep, uint64_t extra) {
     if (!from || EXO_CAP_STATE(from->word) != EXO_SLOT_LIVE || !into || !cap_is_fillable(into))
         return EXO_ESLOT;
     uint64_t class = EXO_CAP_CLASS(from->word);
-    if (count == 0 || !cap_covers(from, first, count))
-        return EXO_ERANGE;
-    if (!class_is_shared(class) && count > DERIVE_ROWS)
-        return EXO_ERANGE;
-    if (rights == 0 || rights & ~EXO_CAP_RIGHTS(from->word))
-        return EXO_ERIGHTS;
-    if (class == EXO_CLASS_ENV && extra & ~from->extra)
-        return EXO_ERIGHTS;
-    if (from->depth >= EXO_DEPTH_MAX)
-        return EXO_EDEPTH;
-    if (keep > count || (keep && first + keep > from->first + from->keep))
-        return EXO_EKEEP;
+    if (count == 0 || !cap_covers(from, first, count)) return EXO_ERANGE;
+    if (!class_is_shared(class) && count > DERIVE_ROWS) return EXO_ERANGE;
+    if (rights == 0 || rights & ~EXO_CAP_RIGHTS(from->word)) return EXO_ERIGHTS;
+    if (class == EXO_CLASS_ENV && extra & ~from->extra) return EXO_ERIGHTS;
+    if (from->depth >= EXO_DEPTH_MAX) return EXO_EDEPTH;
+    if (keep > count || (keep && first + keep > from->first + from->keep)) return EXO_EKEEP;
     return cap_holds(from, first, count) ? 0 : EXO_EOVERLAP;
 }
 
 struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t count,
-                         uint64_t rights, uint64_t keep, uint64_t extra)
-{
+                         uint64_t rights, uint64_t keep, uint64_t extra) {
     struct hart *hart = arch_hart();
     struct exo_env *space = hart->space;
     struct result result;
@@ -206,8 +168,7 @@ struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t 
     }
     struct exo_cap *from = cap_find(space, slot);
     result = (struct result){derive_check(from, to, first, count, rights, keep, extra), 0};
-    if (result.value)
-        goto out;
+    if (result.value) goto out;
     // LAB 4: BEGIN
     uint64_t class = EXO_CAP_CLASS(from->word);
     cap_adopt(from, to, class, rights);
@@ -230,8 +191,7 @@ out:
 /* ---- cap_grant ---- */
 
 /* Does the space hold the slot's names through its parent too, which keeps them? */
-static bool grant_stays(const struct exo_env *space, const struct exo_cap *cap)
-{
+static bool grant_stays(const struct exo_env *space, const struct exo_cap *cap) {
     const struct exo_cap *parent = cap_at(cap->parent);
     return class_is_shared(EXO_CAP_CLASS(cap->word)) && cap_home(parent) == space &&
            parent->first <= cap->first && cap_end(cap) <= parent->first + parent->count;
@@ -241,51 +201,41 @@ static bool grant_stays(const struct exo_env *space, const struct exo_cap *cap)
  * QUIET: does no binding of the giver depend on the slot?  0, BUSY, or AGAIN
  * after a bounded step.  Any new binding through the slot sets `cursor` to 0.
  */
-static int64_t grant_quiet(const struct exo_env *space, struct exo_cap *cap)
-{
-    if (grant_stays(space, cap))
-        return 0;
+static int64_t grant_quiet(const struct exo_env *space, struct exo_cap *cap) {
+    if (grant_stays(space, cap)) return 0;
     uint64_t class = EXO_CAP_CLASS(cap->word);
     if (class == EXO_CLASS_PAGE) {
         uint64_t left = cap->count - cap->cursor;
         uint64_t step = left < QUIET_STEP ? left : QUIET_STEP;
-        if (!frames_quiet(cap->first + cap->cursor, step))
-            return EXO_EBUSY;
+        if (!frames_quiet(cap->first + cap->cursor, step)) return EXO_EBUSY;
         cap->cursor += step;
         return cap->cursor < cap->count ? EXO_EAGAIN : 0;
     }
     if (class == EXO_CLASS_SLICE) {
         for (uint64_t row = cap->first; row < cap->first + cap->count; row++)
-            if (slice_row(row)->env)
-                return EXO_EBUSY;
+            if (slice_row(row)->env) return EXO_EBUSY;
     }
     return 0;
 }
 
 static int64_t grant_check(const struct exo_env *space, const struct exo_cap *from,
-                           const struct exo_env *receiver, const struct exo_cap *into, bool control)
-{
-    if (!from || EXO_CAP_STATE(from->word) != EXO_SLOT_LIVE)
-        return EXO_ESLOT;
-    if (!from->parent)
-        return EXO_EROOT;
-    if (from->child)
-        return EXO_ECHILDREN;
-    if (!into || into == from)
-        return EXO_ESLOT;
+                           const struct exo_env *receiver, const struct exo_cap *into,
+                           bool control) {
+    if (!from || EXO_CAP_STATE(from->word) != EXO_SLOT_LIVE) return EXO_ESLOT;
+    if (!from->parent) return EXO_EROOT;
+    if (from->child) return EXO_ECHILDREN;
+    if (!into || into == from) return EXO_ESLOT;
     if (EXO_CAP_STATE(into->word) == EXO_SLOT_OPEN) {
         const struct exo_env *open_for = env_named(into->extra);
         bool ours = open_for && open_for->gen == into->match && env_leader(open_for) == space;
         return ours ? 0 : EXO_ENOTOPEN;
     }
-    if (!cap_is_fillable(into))
-        return EXO_ESLOT;
+    if (!cap_is_fillable(into)) return EXO_ESLOT;
     return env_leader(receiver) == space || control ? 0 : EXO_ENOTOPEN;
 }
 
 /* Move an entry, with its place in the tree, from one slot to another. */
-static void cap_move(struct exo_cap *from, struct exo_cap *to)
-{
+static void cap_move(struct exo_cap *from, struct exo_cap *to) {
     struct exo_cap *parent = cap_at(from->parent);
     uint32_t old = cap_link(from), new = cap_link(to);
     uint64_t kept = from->word & ((1ul << EXO_CAP_PLACE_SHIFT) - 1);
@@ -300,10 +250,8 @@ static void cap_move(struct exo_cap *from, struct exo_cap *to)
         cap_at(from->prev)->next = new;
         cap_at(from->next)->prev = new;
     }
-    if (parent->child == old)
-        parent->child = new;
-    if (parent->walk == old)
-        parent->walk = new;
+    if (parent->child == old) parent->child = new;
+    if (parent->walk == old) parent->walk = new;
     uint64_t class = EXO_CAP_CLASS(kept);
     if (class == EXO_CLASS_ENV && EXO_CAP_CLASS(parent->word) == EXO_CLASS_DONATION)
         env_at(to->first)->first_cap = new;
@@ -316,20 +264,17 @@ static void cap_move(struct exo_cap *from, struct exo_cap *to)
  * Sets *control if that capability has CONTROL.  Under TREE and SPACE.
  */
 static int64_t grant_receiver(struct hart *hart, uint64_t env, uint64_t frame, uint64_t generation,
-                              struct exo_env **receiver, bool *control)
-{
+                              struct exo_env **receiver, bool *control) {
     *control = false;
     if (env != EXO_NONE) {
         struct exo_cap *cap = cap_find(hart->space, env);
         int64_t error = env_check(cap, 0);
-        if (error)
-            return error;
+        if (error) return error;
         *control = EXO_CAP_RIGHTS(cap->word) & EXO_ENV_CONTROL;
         *receiver = env_at(cap->first);
     } else if (frame) {
         *receiver = env_named(frame);
-        if (!*receiver || (*receiver)->gen != generation)
-            return EXO_EENV;
+        if (!*receiver || (*receiver)->gen != generation) return EXO_EENV;
     } else {
         *receiver = hart->env;
     }
@@ -337,8 +282,7 @@ static int64_t grant_receiver(struct hart *hart, uint64_t env, uint64_t frame, u
 }
 
 struct result cap_grant(uint64_t slot, uint64_t env, uint64_t into, uint64_t frame,
-                        uint64_t generation)
-{
+                        uint64_t generation) {
     struct hart *hart = arch_hart();
     struct exo_env *receiver;
     bool control;
@@ -346,7 +290,7 @@ struct result cap_grant(uint64_t slot, uint64_t env, uint64_t into, uint64_t fra
     int64_t value = grant_receiver(hart, env, frame, generation, &receiver, &control);
     if (value) {
         lock_release(&tree_lock);
-        return (struct result){value, 0};
+        return answer(value);
     }
     struct exo_env *target = env_leader(receiver);
     struct lock *target_lock = space_lock(target);
@@ -354,30 +298,26 @@ struct result cap_grant(uint64_t slot, uint64_t env, uint64_t into, uint64_t fra
     struct exo_cap *from = cap_find(hart->space, slot);
     struct exo_cap *to = cap_place(target, into);
     value = grant_check(hart->space, from, receiver, to, control);
-    if (!value)
-        value = grant_quiet(hart->space, from);
+    if (!value) value = grant_quiet(hart->space, from);
     if (!value) {
         cap_move(from, to);
         value = (int64_t)cap_handle(to);
     }
     lock_release_pair(hart->space_lock, target_lock);
     lock_release(&tree_lock);
-    return (struct result){value, 0};
+    return answer(value);
 }
 
 /* ---- caps_add, caps_del ---- */
 
 /* The first free entry of caps[], or EXO_CAPS_FRAMES. */
-static uint64_t caps_hole(const struct exo_env *space)
-{
+static uint64_t caps_hole(const struct exo_env *space) {
     uint64_t hole = 0;
-    while (hole < EXO_CAPS_FRAMES && space->caps[hole])
-        hole++;
+    while (hole < EXO_CAPS_FRAMES && space->caps[hole]) hole++;
     return hole;
 }
 
-struct result caps_add(uint64_t slot, uint64_t frame)
-{
+struct result caps_add(uint64_t slot, uint64_t frame) {
     struct hart *hart = arch_hart();
     struct exo_env *space = hart->space;
     lock_take(&tree_lock);
@@ -385,14 +325,10 @@ struct result caps_add(uint64_t slot, uint64_t frame)
     struct exo_cap *cap = cap_find(space, slot);
     uint64_t hole = caps_hole(space);
     int64_t value = cap_check(cap, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W);
-    if (!value && !cap_covers(cap, frame, 1))
-        value = EXO_ERANGE;
-    if (!value && cap->depth >= EXO_DEPTH_MAX)
-        value = EXO_EDEPTH;
-    if (!value && hole == EXO_CAPS_FRAMES)
-        value = EXO_EFULL;
-    if (!value && !frame_claim(frame, EXO_FRAME_CAPS))
-        value = EXO_EBUSY;
+    if (!value && !cap_covers(cap, frame, 1)) value = EXO_ERANGE;
+    if (!value && cap->depth >= EXO_DEPTH_MAX) value = EXO_EDEPTH;
+    if (!value && hole == EXO_CAPS_FRAMES) value = EXO_EFULL;
+    if (!value && !frame_claim(frame, EXO_FRAME_CAPS)) value = EXO_EBUSY;
     if (!value) {
         struct exo_caps *caps = frame_pointer(frame);
         arch_frame_clear(caps);
@@ -405,57 +341,48 @@ struct result caps_add(uint64_t slot, uint64_t frame)
             caps->slot[index].word = generation | place << EXO_CAP_PLACE_SHIFT;
         }
         space->caps[hole] = frame;
-        if (space->caps_count <= hole)
-            space->caps_count = hole + 1;
+        if (space->caps_count <= hole) space->caps_count = hole + 1;
         value = (int64_t)hole + 1;
     }
     lock_release(hart->space_lock);
     lock_release(&tree_lock);
-    return (struct result){value, 0};
+    return answer(value);
 }
 
-void caps_remove(struct exo_env *space, uint64_t hole)
-{
+void caps_remove(struct exo_env *space, uint64_t hole) {
     uint64_t frame = space->caps[hole];
     struct exo_caps *caps = frame_pointer(frame);
     /* The next table at this place begins where this one ends, so that no old handle fits. */
     for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++) {
         uint64_t generation = caps->slot[index].word >> EXO_HANDLE_GEN_SHIFT;
-        if (space->caps_gen < generation)
-            space->caps_gen = generation;
+        if (space->caps_gen < generation) space->caps_gen = generation;
     }
     space->caps[hole] = 0;
-    while (space->caps_count && !space->caps[space->caps_count - 1])
-        space->caps_count--;
+    while (space->caps_count && !space->caps[space->caps_count - 1]) space->caps_count--;
     cap_orphan(&caps->slot[0]);
     frame_release(frame);
 }
 
 /* Are all slots of the CAPS frame EMPTY? */
-static bool caps_is_empty(const struct exo_caps *caps)
-{
+static bool caps_is_empty(const struct exo_caps *caps) {
     for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++)
-        if (EXO_CAP_STATE(caps->slot[index].word) != EXO_SLOT_EMPTY)
-            return false;
+        if (EXO_CAP_STATE(caps->slot[index].word) != EXO_SLOT_EMPTY) return false;
     return true;
 }
 
-struct result caps_del(uint64_t frame)
-{
+struct result caps_del(uint64_t frame) {
     struct hart *hart = arch_hart();
     struct exo_env *space = hart->space;
     int64_t value = EXO_ERANGE;
     lock_take(&tree_lock);
     lock_take(hart->space_lock);
     for (uint64_t hole = 0; frame && hole < space->caps_count; hole++) {
-        if (space->caps[hole] != frame)
-            continue;
+        if (space->caps[hole] != frame) continue;
         value = caps_is_empty(frame_pointer(frame)) ? 0 : EXO_EBUSY;
-        if (!value)
-            caps_remove(space, hole);
+        if (!value) caps_remove(space, hole);
         break;
     }
     lock_release(hart->space_lock);
     lock_release(&tree_lock);
-    return (struct result){value, 0};
+    return answer(value);
 }

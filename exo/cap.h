@@ -10,34 +10,27 @@
 #pragma once
 #include "frame.h"
 
-static inline struct exo_cap *cap_at(uint32_t link)
-{
+static inline struct exo_cap *cap_at(uint32_t link) {
     return arch_pointer((uint64_t)link << EXO_CAP_SHIFT);
 }
 
-static inline uint32_t cap_link(const struct exo_cap *cap)
-{
+static inline uint32_t cap_link(const struct exo_cap *cap) {
     return (uint32_t)(arch_address(cap) >> EXO_CAP_SHIFT);
 }
 
 /* One name past the last, those being cut included. */
-static inline uint64_t cap_end(const struct exo_cap *cap)
-{
+static inline uint64_t cap_end(const struct exo_cap *cap) {
     return cap->first + cap->count + cap->tail;
 }
 
 /* Is [first, first + count) in the usable names, without overflow?  `count` is not 0. */
-static inline bool cap_covers(const struct exo_cap *cap, uint64_t first, uint64_t count)
-{
+static inline bool cap_covers(const struct exo_cap *cap, uint64_t first, uint64_t count) {
     uint64_t offset = first - cap->first;
     return offset < cap->count && count <= cap->count - offset;
 }
 
 /* The parent keeps its own use of names of these classes. */
-static inline bool class_is_shared(uint64_t class)
-{
-    return class != EXO_CLASS_SLICE;
-}
+static inline bool class_is_shared(uint64_t class) { return class != EXO_CLASS_SLICE; }
 
 /* The slot at a handle's place in this space's table, of any generation; NULL if there is none. */
 struct exo_cap *cap_place(struct exo_env *space, uint64_t handle);
@@ -45,29 +38,42 @@ struct exo_cap *cap_place(struct exo_env *space, uint64_t handle);
 /* cap_find for slots beyond the ENV frame's own. */
 struct exo_cap *cap_find_far(struct exo_env *space, uint64_t handle);
 
+/* The slot at the handle's index, if it is one of the ENV frame's own. */
+static inline struct exo_cap *cap_near(struct exo_env *space, uint64_t handle) {
+    uint64_t offset = handle & (EXO_ENV_SLOTS - 1) << EXO_HANDLE_INDEX_SHIFT;
+    return (struct exo_cap *)((char *)space->slot + offset);
+}
+
+static inline bool cap_is_named(const struct exo_cap *cap, uint64_t handle) {
+    return (cap->word ^ handle) >> EXO_CAP_PLACE_SHIFT == 0;
+}
+
 /* The slot that a handle names, in any state; NULL if its generation is another. */
-static inline struct exo_cap *cap_find(struct exo_env *space, uint64_t handle)
-{
-    char *slots = (char *)space->slot;
-    struct exo_cap *cap = (struct exo_cap *)(slots + (handle & (EXO_ENV_SLOTS - 1) << EXO_HANDLE_INDEX_SHIFT));
-    if (__builtin_expect((cap->word ^ handle) >> EXO_CAP_PLACE_SHIFT == 0, 1))
-        return cap;
+static inline struct exo_cap *cap_find(struct exo_env *space, uint64_t handle) {
+    struct exo_cap *cap = cap_near(space, handle);
+    if (likely(cap_is_named(cap, handle))) return cap;
     return cap_find_far(space, handle);
 }
 
 /* Why a slot word cannot be used so: SLOT, CLASS or RIGHTS. */
 int64_t cap_refusal(uint64_t word, uint64_t class, uint64_t rights);
 
+/* Is it the slot of the handle, and usable as `class` with `rights`?  See cap_check. */
+static inline bool cap_suits(const struct exo_cap *cap, uint64_t handle, uint64_t class,
+                             uint64_t rights) {
+    uint64_t mask = 6 | 15 << EXO_CAP_CLASS_SHIFT | rights << EXO_CAP_RIGHTS_SHIFT;
+    uint64_t want = EXO_SLOT_LIVE | class << EXO_CAP_CLASS_SHIFT | rights << EXO_CAP_RIGHTS_SHIFT;
+    return cap_is_named(cap, handle) && (cap->word & mask) == want;
+}
+
 /*
  * USE: may this slot's names be used as `class` with `rights`?  LIVE and
  * CUTTING slots may (they differ in bit 0).  Returns 0, SLOT, CLASS or RIGHTS.
  */
-static inline int64_t cap_check(const struct exo_cap *cap, uint64_t class, uint64_t rights)
-{
+static inline int64_t cap_check(const struct exo_cap *cap, uint64_t class, uint64_t rights) {
     uint64_t mask = 6 | 15 << EXO_CAP_CLASS_SHIFT | rights << EXO_CAP_RIGHTS_SHIFT;
     uint64_t want = EXO_SLOT_LIVE | class << EXO_CAP_CLASS_SHIFT | rights << EXO_CAP_RIGHTS_SHIFT;
-    if (__builtin_expect(cap && (cap->word & mask) == want, 1))
-        return 0;
+    if (likely(cap && (cap->word & mask) == want)) return 0;
     return cap ? cap_refusal(cap->word, class, rights) : EXO_ESLOT;
 }
 

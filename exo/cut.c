@@ -9,22 +9,19 @@
 #define WALK_STEP 64   /* children that one call looks at */
 #define QUIET_NAMES 64 /* up to so many frames are looked at, to spare a sweep */
 
-void cut_walk(struct exo_cap *slot, uint64_t from, uint8_t pass)
-{
+void cut_walk(struct exo_cap *slot, uint64_t from, uint8_t pass) {
     slot->reach = from;
     slot->walk = slot->child;
     slot->pass = pass;
 }
 
 /* The next child that reaches past the slot's end, or NULL.  Counts `budget` down. */
-static struct exo_cap *walk_find(struct exo_cap *slot, bool spare, unsigned *budget)
-{
+static struct exo_cap *walk_find(struct exo_cap *slot, bool spare, unsigned *budget) {
     while (slot->walk && *budget) {
         struct exo_cap *child = cap_at(slot->walk);
         bool donation = EXO_CAP_CLASS(child->word) == EXO_CLASS_DONATION;
         (*budget)--;
-        if (cap_end(child) > slot->reach && !(donation && spare))
-            return child;
+        if (cap_end(child) > slot->reach && !(donation && spare)) return child;
         slot->walk = cap_next(child);
     }
     return NULL;
@@ -35,8 +32,7 @@ static struct exo_cap *walk_find(struct exo_cap *slot, bool spare, unsigned *bud
  * `from`, unless its holder is DYING.  Returns 0 when there is none, KEEP or
  * AGAIN.  A promise lies within the parent's own, so most ends need no look.
  */
-static int64_t walk_promises(struct exo_cap *slot, uint64_t from)
-{
+static int64_t walk_promises(struct exo_cap *slot, uint64_t from) {
     unsigned budget = WALK_STEP;
     if (slot->pass == EXO_PASS_NONE || slot->reach != from) {
         bool promised = from < slot->first + slot->keep;
@@ -47,8 +43,7 @@ static int64_t walk_promises(struct exo_cap *slot, uint64_t from)
             cut_walk(slot, from, EXO_PASS_CUT);
             break;
         }
-        if (!budget--)
-            return EXO_EAGAIN;
+        if (!budget--) return EXO_EAGAIN;
         struct exo_cap *child = cap_at(slot->walk);
         struct exo_env *holder = cap_home(child);
         if (holder && child->keep && from < child->first + child->keep && !env_is_dying(holder)) {
@@ -64,13 +59,10 @@ static int64_t walk_promises(struct exo_cap *slot, uint64_t from)
  * Step 1: from here on no new binding of names at or past `from` is made
  * through the slot.  What remains of it stays usable.
  */
-static void cut_shrink(struct exo_cap *slot, uint64_t from)
-{
+static void cut_shrink(struct exo_cap *slot, uint64_t from) {
     uint64_t keeps = from > slot->first ? from - slot->first : 0;
-    if (keeps > slot->count)
-        keeps = slot->count;
-    if (EXO_CAP_STATE(slot->word) == EXO_SLOT_CUTTING && keeps == slot->count)
-        return;
+    if (keeps > slot->count) keeps = slot->count;
+    if (EXO_CAP_STATE(slot->word) == EXO_SLOT_CUTTING && keeps == slot->count) return;
     struct lock *lock = space_lock(cap_home(slot));
     lock_take(lock);
     slot->tail += slot->count - keeps;
@@ -78,75 +70,60 @@ static void cut_shrink(struct exo_cap *slot, uint64_t from)
     slot->cursor = 0;
     slot->sweep = 0;
     slot->word = slot->word >> 3 << 3 | EXO_SLOT_CUTTING;
-    if (slot->keep > keeps)
-        slot->keep = keeps;
+    if (slot->keep > keeps) slot->keep = keeps;
     /* Where a name is not looked at (ENV, MACHINE), no right is what keeps the slot from use. */
-    if (!keeps)
-        slot->word &= ~(uint64_t)(15 << EXO_CAP_RIGHTS_SHIFT);
+    if (!keeps) slot->word &= ~(uint64_t)(15 << EXO_CAP_RIGHTS_SHIFT);
     lock_release(lock);
     cut_walk(slot, slot->first + keeps, EXO_PASS_CUT);
 }
 
 /* A donation in the way: its environment must die first, but never the caller's own. */
-static struct result cut_donation(const struct exo_cap *donation)
-{
+static struct result cut_donation(const struct exo_cap *donation) {
     struct hart *hart = arch_hart();
     uint64_t frame = donation->first;
-    if (frame_type(frame) != EXO_FRAME_ENV)
-        frame = *frame_state(frame) & FRAME_NUMBER_MASK;
+    if (frame_type(frame) != EXO_FRAME_ENV) frame = *frame_state(frame) & FRAME_NUMBER_MASK;
     struct exo_env *env = env_at(frame);
-    if (env == hart->env || env == hart->space)
-        return (struct result){EXO_ESELF, frame};
+    if (env == hart->env || env == hart->space) return (struct result){EXO_ESELF, frame};
     env_kill(env);
     return (struct result){EXO_EREAP, frame};
 }
 
 /* Step 3 for rows: unbind, and wait until no other hart runs what was bound. */
-static int64_t unbind_rows(uint64_t first, uint64_t count)
-{
+static int64_t unbind_rows(uint64_t first, uint64_t count) {
     int64_t value = 0;
     for (uint64_t row = first; row < first + count; row++)
-        if (!slice_unbind(row))
-            value = EXO_EAGAIN;
+        if (!slice_unbind(row)) value = EXO_EAGAIN;
     return value;
 }
 
 /* Step 3: undo what this space has bound of the tail, by class.  0 or AGAIN. */
-static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot)
-{
+static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot) {
     uint64_t first = slot->first + slot->count;
     int64_t value = 0;
     switch (EXO_CAP_CLASS(slot->word)) {
     case EXO_CLASS_PAGE:
-        if (slot->tail <= QUIET_NAMES && frames_quiet(first, slot->tail))
-            break;
+        if (slot->tail <= QUIET_NAMES && frames_quiet(first, slot->tail)) break;
         lock_take(space_lock(space));
-        if (!space_sweep(space, first, first + slot->tail, &slot->sweep))
-            value = EXO_EAGAIN;
+        if (!space_sweep(space, first, first + slot->tail, &slot->sweep)) value = EXO_EAGAIN;
         lock_release(space_lock(space));
         break;
-    case EXO_CLASS_SLICE:
-        value = unbind_rows(first, slot->tail);
-        break;
+    case EXO_CLASS_SLICE: value = unbind_rows(first, slot->tail); break;
     case EXO_CLASS_ENV: {
         /* Calls that act through this slot re-read it under the target's SPACE lock. */
         struct exo_env *env = env_at(slot->first);
         struct lock *lock = space_lock(env_leader(env));
         lock_take(lock);
         lock_release(lock);
-        if (env->first_cap == cap_link(slot))
-            env_kill(env);
+        if (env->first_cap == cap_link(slot)) env_kill(env);
         break;
     }
-    default:
-        break;
+    default: break;
     }
     return value;
 }
 
 /* Step 5: the names of the tail are gone. */
-static void cut_complete(struct exo_env *space, struct exo_cap *slot, uint64_t final)
-{
+static void cut_complete(struct exo_env *space, struct exo_cap *slot, uint64_t final) {
     struct exo_cap *parent = cap_at(slot->parent);
     struct lock *lock = space_lock(space);
     cap_index(slot, slot->first + slot->count, slot->tail, slot->parent);
@@ -157,8 +134,7 @@ static void cut_complete(struct exo_env *space, struct exo_cap *slot, uint64_t f
     if (slot->count) {
         slot->word = slot->word >> 3 << 3 | EXO_SLOT_LIVE;
     } else {
-        if (EXO_CAP_CLASS(parent->word) == EXO_CLASS_DONATION)
-            env_at(slot->first)->first_cap = 0;
+        if (EXO_CAP_CLASS(parent->word) == EXO_CLASS_DONATION) env_at(slot->first)->first_cap = 0;
         cap_orphan(slot);
         uint64_t word = slot->word;
         cap_reset(slot, final);
@@ -169,8 +145,7 @@ static void cut_complete(struct exo_env *space, struct exo_cap *slot, uint64_t f
 }
 
 /* Steps 2 to 5 for a slot below which nothing reaches past its end: one bounded step. */
-static int64_t cut_finish(struct exo_cap *slot, uint64_t final)
-{
+static int64_t cut_finish(struct exo_cap *slot, uint64_t final) {
     struct exo_env *space = cap_home(slot);
     struct exo_cap *parent = cap_at(slot->parent);
     uint64_t first = slot->first + slot->count;
@@ -178,105 +153,83 @@ static int64_t cut_finish(struct exo_cap *slot, uint64_t final)
     bool stays = class_is_shared(EXO_CAP_CLASS(slot->word)) && cap_home(parent) == space &&
                  parent->first <= first && cap_end(slot) <= cap_end(parent);
     int64_t value = stays ? 0 : cut_bindings(space, slot);
-    if (!value)
-        cut_complete(space, slot, final);
+    if (!value) cut_complete(space, slot, final);
     return value;
 }
 
-struct result cut_below(struct exo_cap *top, bool spare)
-{
+struct result cut_below(struct exo_cap *top, bool spare) {
     unsigned budget = WALK_STEP;
     struct exo_cap *slot = top;
     // LAB 4: BEGIN
     for (;;) {
         struct exo_cap *child = walk_find(slot, spare && slot == top, &budget);
-        if (!child)
-            break;
-        if (EXO_CAP_CLASS(child->word) == EXO_CLASS_DONATION)
-            return cut_donation(child);
+        if (!child) break;
+        if (EXO_CAP_CLASS(child->word) == EXO_CLASS_DONATION) return cut_donation(child);
         cut_shrink(child, slot->reach);
         slot = child;
     }
-    if (slot->walk)
-        return (struct result){EXO_EAGAIN, 0};
-    if (slot == top)
-        return (struct result){0, 0};
+    if (slot->walk) return answer(EXO_EAGAIN);
+    if (slot == top) return answer(0);
     cut_finish(slot, EXO_SLOT_LOST);
     // LAB 4: END
-    return (struct result){EXO_EAGAIN, 0};
+    return answer(EXO_EAGAIN);
 }
 
 /* One step of: shorten a slot to `from`, cut all below, then the slot itself. */
-static struct result cut_own(struct exo_cap *slot, uint64_t from)
-{
+static struct result cut_own(struct exo_cap *slot, uint64_t from) {
     cut_shrink(slot, from);
     struct result result = cut_below(slot, false);
-    if (!result.value)
-        result.value = cut_finish(slot, EXO_SLOT_EMPTY);
+    if (!result.value) result.value = cut_finish(slot, EXO_SLOT_EMPTY);
     return result;
 }
 
-struct result cut_all(struct exo_cap *slot)
-{
+struct result cut_all(struct exo_cap *slot) {
     return cut_own(slot, slot->first);
 }
 
-struct result cap_revoke(uint64_t handle, uint64_t from, uint64_t due)
-{
+struct result cap_revoke(uint64_t handle, uint64_t from, uint64_t due) {
     struct result result = {EXO_ESLOT, 0};
     lock_take(&tree_lock);
     struct exo_cap *slot = cap_find(arch_hart()->space, handle);
-    if (!slot || EXO_CAP_STATE(slot->word) != EXO_SLOT_LIVE)
-        goto out;
+    if (!slot || EXO_CAP_STATE(slot->word) != EXO_SLOT_LIVE) goto out;
     result.value = EXO_ERANGE;
-    if (from < slot->first || from > slot->first + slot->count)
-        goto out;
+    if (from < slot->first || from > slot->first + slot->count) goto out;
     result.value = EXO_EARGUMENT;
-    if (due > arch_time())
-        goto out;
+    if (due > arch_time()) goto out;
     result.value = walk_promises(slot, from);
-    if (!result.value)
-        result = cut_below(slot, true);
-    if (!result.value)
-        slot->pass = EXO_PASS_NONE;
+    if (!result.value) result = cut_below(slot, true);
+    if (!result.value) slot->pass = EXO_PASS_NONE;
 out:
     lock_release(&tree_lock);
     return result;
 }
 
 /* Make a tombstone EMPTY.  Under TREE. */
-static void drop_lost(struct exo_cap *slot)
-{
+static void drop_lost(struct exo_cap *slot) {
     struct lock *lock = arch_hart()->space_lock;
     lock_take(lock);
     cap_reset(slot, EXO_SLOT_EMPTY);
     lock_release(lock);
 }
 
-static struct result drop_step(struct exo_cap *slot, uint64_t from)
-{
+static struct result drop_step(struct exo_cap *slot, uint64_t from) {
     uint64_t state = slot ? EXO_CAP_STATE(slot->word) : EXO_SLOT_EMPTY;
     if (state == EXO_SLOT_LOST) {
         drop_lost(slot);
-        return (struct result){0, 0};
+        return answer(0);
     }
-    if (state != EXO_SLOT_LIVE && state != EXO_SLOT_CUTTING)
-        return (struct result){EXO_ESLOT, 0};
-    if (!slot->parent)
-        return (struct result){EXO_EROOT, 0};
+    if (state != EXO_SLOT_LIVE && state != EXO_SLOT_CUTTING) return answer(EXO_ESLOT);
+    if (!slot->parent) return answer(EXO_EROOT);
     uint64_t end = slot->first + slot->count;
-    if (from < slot->first || from > end)
-        return (struct result){EXO_ERANGE, 0};
+    if (from < slot->first || from > end) return answer(EXO_ERANGE);
     if (state == EXO_SLOT_CUTTING)
         return cut_own(slot, end); /* the cut in progress, whoever began it, comes first */
-    if (from == end)
-        return (struct result){0, 0};
+    if (from == end) return answer(0);
     int64_t value = walk_promises(slot, from);
     return value ? (struct result){value, 0} : cut_own(slot, from);
 }
 
-struct result cap_drop(uint64_t handle, uint64_t from)
-{
+struct result cap_drop(uint64_t handle, uint64_t from) {
     lock_take(&tree_lock);
     struct result result = drop_step(cap_find(arch_hart()->space, handle), from);
     lock_release(&tree_lock);

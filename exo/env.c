@@ -10,33 +10,29 @@
 #include "slice.h"
 #include "space.h"
 
+#define REGISTER_A0 10
+#define REGISTER_A1 11
+
 static uint64_t generation_counter; /* never restarts, so no name of an environment repeats */
 
-struct exo_env *env_named(uint64_t frame)
-{
-    if (!frame_exists(frame) || frame_type(frame) != EXO_FRAME_ENV)
-        return NULL;
+struct exo_env *env_named(uint64_t frame) {
+    if (!frame_exists(frame) || frame_type(frame) != EXO_FRAME_ENV) return NULL;
     return env_at(frame);
 }
 
-bool env_is_dying(const struct exo_env *env)
-{
+bool env_is_dying(const struct exo_env *env) {
     uint64_t own = __atomic_load_n(frame_state(env->frame), __ATOMIC_RELAXED);
     uint64_t leader = __atomic_load_n(frame_state(env_leader(env)->frame), __ATOMIC_RELAXED);
     return (own | leader) & EXO_FLAG_KILL;
 }
 
-void env_kill(struct exo_env *env)
-{
+void env_kill(struct exo_env *env) {
     uint64_t old = __atomic_fetch_or(frame_state(env->frame), EXO_FLAG_KILL, __ATOMIC_SEQ_CST);
-    if (env_state(old) == EXO_STATE_RUN)
-        arch_ipi(harts[env_hart(old)]);
+    if (env_state(old) == EXO_STATE_RUN) arch_ipi(harts[env_hart(old)]);
 }
 
-void env_obey(uint64_t *state, uint64_t old)
-{
-    if (!(old & EXO_FLAG_STOP))
-        return;
+void env_obey(uint64_t *state, uint64_t old) {
+    if (!(old & EXO_FLAG_STOP)) return;
     /* KILL, and the flag of a fault, may be set or come while this runs: they stay. */
     uint64_t word = __atomic_load_n(state, __ATOMIC_RELAXED), stopped;
     do {
@@ -45,8 +41,7 @@ void env_obey(uint64_t *state, uint64_t old)
                                           __ATOMIC_RELAXED));
 }
 
-void env_give_up(struct hart *hart, uint64_t state)
-{
+void env_give_up(struct hart *hart, uint64_t state) {
     /* After the release the frame may be reaped, so what is needed of it is read before. */
     uint64_t rows = __atomic_load_n(&hart->env->rows, __ATOMIC_RELAXED) & hart->others;
     uint64_t *word = hart->state;
@@ -54,32 +49,26 @@ void env_give_up(struct hart *hart, uint64_t state)
     uint64_t difference = hart->run + EXO_STATE_READY - state;
     uint64_t old = __atomic_fetch_sub(word, difference, __ATOMIC_SEQ_CST);
     env_obey(word, old);
-    if (state == EXO_STATE_READY)
-        slice_wake(rows);
+    if (state == EXO_STATE_READY) slice_wake(rows);
 }
 
-void env_answer(struct exo_env *env, int64_t value)
-{
+void env_answer(struct exo_env *env, int64_t value) {
     struct exo_ctx *ctx = arch_pointer(env->ctx);
-    ctx->switch_a0 = (uint64_t)value;
-    ctx->switch_a1 = 0;
+    ctx->register_x[REGISTER_A0 - 1] = (uint64_t)value;
+    ctx->register_x[REGISTER_A1 - 1] = 0;
 }
 
-struct exo_env *env_exit(void)
-{
+struct exo_env *env_exit(void) {
     struct hart *hart = arch_hart();
-    if (hart->env->frame == info->init_env)
-        arch_stop("init has ended");
+    if (hart->env->frame == info->init_env) arch_stop("init has ended");
     __atomic_fetch_or(hart->state, EXO_FLAG_KILL, __ATOMIC_RELAXED);
     env_give_up(hart, EXO_STATE_READY);
     return slice_wait(hart, 0);
 }
 
-struct exo_env *env_fault(uint64_t cause, uint64_t value)
-{
+struct exo_env *env_fault(uint64_t cause, uint64_t value) {
     struct hart *hart = arch_hart();
-    if (hart->env->frame == info->init_env)
-        arch_stop("init has faulted and handles no exception");
+    if (hart->env->frame == info->init_env) arch_stop("init has faulted and handles no exception");
     hart->ctx->stop_cause = cause;
     hart->ctx->stop_value = value;
     __atomic_fetch_or(hart->state, EXO_FLAG_FAULT, __ATOMIC_RELAXED);
@@ -90,37 +79,31 @@ struct exo_env *env_fault(uint64_t cause, uint64_t value)
 /* ---- env_create ---- */
 
 static int64_t create_check(const struct exo_cap *cap, const struct exo_cap *into,
-                            const uint64_t *frames, uint64_t count)
-{
+                            const uint64_t *frames, uint64_t count) {
     int64_t error = cap_check(cap, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W);
-    if (error)
-        return error;
-    if (!into || !cap_is_fillable(into))
-        return EXO_ESLOT;
+    if (error) return error;
+    if (!into || !cap_is_fillable(into)) return EXO_ESLOT;
     for (uint64_t i = 0; i < count; i++)
-        if (!cap_covers(cap, frames[i], 1))
-            return EXO_ERANGE;
-    if (frames[0] == frames[1] || (count == 3 && (frames[2] == frames[0] || frames[2] == frames[1])))
+        if (!cap_covers(cap, frames[i], 1)) return EXO_ERANGE;
+    if (frames[0] == frames[1] ||
+        (count == 3 && (frames[2] == frames[0] || frames[2] == frames[1])))
         return EXO_EARGUMENT;
     return cap->depth + 2 > EXO_DEPTH_MAX ? EXO_EDEPTH : 0;
 }
 
 /* All three frames or none. */
-static bool frames_claim(const uint64_t *frames, uint64_t count)
-{
+static bool frames_claim(const uint64_t *frames, uint64_t count) {
     static const uint8_t types[] = {EXO_FRAME_ENV, EXO_FRAME_CTX, EXO_FRAME_ROOT};
     for (uint64_t i = 0; i < count; i++) {
-        if (frame_claim(frames[i], types[i]))
-            continue;
-        while (i > 0)
-            frame_unclaim(frames[--i]);
+        if (frame_claim(frames[i], types[i])) continue;
+        while (i > 0) frame_unclaim(frames[--i]);
         return false;
     }
     return true;
 }
 
-void env_init(struct exo_env *env, uint64_t ctx_frame, uint64_t root_frame, struct exo_env *leader)
-{
+void env_init(struct exo_env *env, uint64_t ctx_frame, uint64_t root_frame,
+              struct exo_env *leader) {
     uint64_t frame = frame_of(env);
     env->gen = ++generation_counter;
     env->frame = frame;
@@ -140,16 +123,13 @@ void env_init(struct exo_env *env, uint64_t ctx_frame, uint64_t root_frame, stru
 }
 
 struct exo_cap *env_donate(struct exo_cap *cap, struct exo_env *env, const uint64_t *frames,
-                           uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++)
-        cap_donate(cap, &env->donation[i], frames[i]);
+                           uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) cap_donate(cap, &env->donation[i], frames[i]);
     return &env->donation[0];
 }
 
 /* The first ENV capability: the child of the ENV frame's donation. */
-static void first_capability(struct exo_env *env, struct exo_cap *donation, struct exo_cap *into)
-{
+static void first_capability(struct exo_env *env, struct exo_cap *donation, struct exo_cap *into) {
     cap_adopt(donation, into, EXO_CLASS_ENV, EXO_ENV_CALL | EXO_ENV_NOTIFY | EXO_ENV_CONTROL);
     into->first = env->frame;
     into->count = 1;
@@ -159,9 +139,8 @@ static void first_capability(struct exo_env *env, struct exo_cap *donation, stru
 }
 
 // LAB 1: BEGIN
-struct result env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame,
-                         uint64_t root_frame, uint64_t into)
-{
+struct result env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame, uint64_t root_frame,
+                         uint64_t into) {
     struct hart *hart = arch_hart();
     struct exo_env *space = hart->space;
     uint64_t frames[3] = {env_frame, ctx_frame, root_frame};
@@ -171,19 +150,17 @@ struct result env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame,
     struct exo_cap *cap = cap_find(space, slot);
     struct exo_cap *to = cap_place(space, into);
     int64_t value = create_check(cap, to, frames, count);
-    if (!value && !frames_claim(frames, count))
-        value = EXO_EBUSY;
+    if (!value && !frames_claim(frames, count)) value = EXO_EBUSY;
     if (!value) {
         struct exo_env *env = env_at(env_frame);
-        for (uint64_t i = 0; i < count; i++)
-            arch_frame_clear(frame_pointer(frames[i]));
+        for (uint64_t i = 0; i < count; i++) arch_frame_clear(frame_pointer(frames[i]));
         env_init(env, ctx_frame, root_frame ? root_frame : space->root, root_frame ? env : space);
         first_capability(env, env_donate(cap, env, frames, count), to);
         value = (int64_t)cap_handle(to);
     }
     lock_release(hart->space_lock);
     lock_release(&tree_lock);
-    return (struct result){value, 0};
+    return answer(value);
 }
 // LAB 1: END
 
@@ -191,48 +168,16 @@ struct result env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame,
 
 #define REGISTERS 32 /* pc, then x1 to x31 */
 
-/* Where a call that switched keeps pc, sp, tp and s0 to s11, by register number. */
-static void registers_from_switch(const struct exo_ctx *ctx, uint64_t *registers)
-{
-    registers[0] = ctx->switch_pc;
-    registers[1] = ctx->switch_pc; /* such a call returns to ra */
-    registers[2] = ctx->switch_sp;
-    registers[4] = ctx->switch_tp;
-    registers[8] = ctx->switch_s[0];
-    registers[9] = ctx->switch_s[1];
-    registers[10] = ctx->switch_a0;
-    registers[11] = ctx->switch_a1;
-    for (uint64_t i = 2; i < 12; i++)
-        registers[16 + i] = ctx->switch_s[i];
-}
-
-static void registers_get(const struct exo_env *env, uint64_t *vector)
-{
-    const struct exo_ctx *ctx = arch_pointer(env->ctx);
-    uint64_t registers[REGISTERS] = {0};
-    if (env->saved == EXO_SAVED_SWITCH) {
-        registers_from_switch(ctx, registers);
-    } else {
-        registers[0] = ctx->register_pc;
-        for (uint64_t i = 1; i < REGISTERS; i++)
-            registers[i] = ctx->register_x[i - 1];
-    }
-    for (uint64_t i = 0; i < REGISTERS; i++)
-        vector[i] = registers[i];
-}
-
-static void registers_set(struct exo_env *env, const uint64_t *vector)
-{
+static void registers_copy(struct exo_env *env, uint64_t *vector, bool get) {
     struct exo_ctx *ctx = arch_pointer(env->ctx);
-    ctx->register_pc = vector[0];
-    for (uint64_t i = 1; i < REGISTERS; i++)
-        ctx->register_x[i - 1] = vector[i];
-    env->saved = EXO_SAVED_FULL;
+    uint64_t *registers = &ctx->register_pc;
+    for (uint64_t i = 0; i < REGISTERS; i++)
+        *(get ? &vector[i] : &registers[i]) = get ? registers[i] : vector[i];
+    if (!get) env->saved = EXO_SAVED_FULL;
 }
 
 /* Get and set work on a STOPPED environment, which is claimed so that nobody starts it meanwhile. */
-static int64_t regs_copy(struct hart *hart, struct exo_env *env, uint64_t operation)
-{
+static int64_t regs_copy(struct hart *hart, struct exo_env *env, uint64_t operation) {
     uint64_t *state = frame_state(env->frame);
     uint64_t flags = __atomic_load_n(state, __ATOMIC_RELAXED) & EXO_FLAG_FAULT;
     uint64_t stopped = env_word(env->gen, EXO_STATE_STOPPED) | flags;
@@ -240,18 +185,14 @@ static int64_t regs_copy(struct hart *hart, struct exo_env *env, uint64_t operat
     if (!__atomic_compare_exchange_n(state, &stopped, stopped + difference, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return EXO_ESTATE;
-    if (operation == EXO_REGS_GET)
-        registers_get(env, hart->ctx->vector);
-    else
-        registers_set(env, hart->ctx->vector);
+    registers_copy(env, hart->ctx->vector, operation == EXO_REGS_GET);
     uint64_t old = __atomic_fetch_sub(state, difference, __ATOMIC_RELEASE);
     if (old & EXO_FLAG_STOP) /* it is STOPPED */
         __atomic_fetch_and(state, ~(uint64_t)EXO_FLAG_STOP, __ATOMIC_RELAXED);
     return 0;
 }
 
-static int64_t regs_start(struct exo_env *env)
-{
+static int64_t regs_start(struct exo_env *env) {
     uint64_t *state = frame_state(env->frame);
     uint64_t flags = __atomic_load_n(state, __ATOMIC_RELAXED) & EXO_FLAG_FAULT;
     uint64_t stopped = env_word(env->gen, EXO_STATE_STOPPED) | flags;
@@ -262,17 +203,14 @@ static int64_t regs_start(struct exo_env *env)
     return 0;
 }
 
-static int64_t regs_stop(struct exo_env *env)
-{
+static int64_t regs_stop(struct exo_env *env) {
     uint64_t *state = frame_state(env->frame);
     uint64_t word = env_word(env->gen, EXO_STATE_READY);
     if (__atomic_compare_exchange_n(state, &word, env_word(env->gen, EXO_STATE_STOPPED), false,
                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return 0;
-    if (env_state(word) == EXO_STATE_STOPPED)
-        return 0;
-    if (word & EXO_FLAG_KILL)
-        return EXO_EDYING;
+    if (env_state(word) == EXO_STATE_STOPPED) return 0;
+    if (word & EXO_FLAG_KILL) return EXO_EDYING;
     /* The flag is only ever set on RUN, where the hart that gives the environment up sees it. */
     if (env_state(word) == EXO_STATE_RUN &&
         __atomic_compare_exchange_n(state, &word, word | EXO_FLAG_STOP, false, __ATOMIC_RELAXED,
@@ -285,8 +223,7 @@ static int64_t regs_stop(struct exo_env *env)
  * Holding SPACE with a usable ENV slot keeps the environment's frames from
  * being released: reaping first cuts every ENV capability under that lock.
  */
-struct result env_regs(uint64_t handle, uint64_t operation)
-{
+struct result env_regs(uint64_t handle, uint64_t operation) {
     struct hart *hart = arch_hart();
     struct result result = {0, 0};
     lock_take(hart->space_lock);

@@ -15,29 +15,20 @@
 #define ENV_EVENTS ((1ul << 56) - 1) /* event bits that programs may use */
 
 /* The state word of an environment with this generation in a state, without flags. */
-static inline uint64_t env_word(uint64_t generation, uint64_t state)
-{
+static inline uint64_t env_word(uint64_t generation, uint64_t state) {
     uint64_t low = generation & ((1ul << EXO_ENV_GEN_BITS) - 1);
     return (uint64_t)EXO_TAG_ENV << EXO_TAG_SHIFT | low << EXO_ENV_GEN_SHIFT | state;
 }
 
-static inline uint64_t env_state(uint64_t word)
-{
-    return word & EXO_STATE_MASK;
-}
+static inline uint64_t env_state(uint64_t word) { return word & EXO_STATE_MASK; }
 
-static inline uint64_t env_hart(uint64_t word)
-{
+static inline uint64_t env_hart(uint64_t word) {
     return word >> EXO_ENV_HART_SHIFT & FRAME_NUMBER_MASK;
 }
 
-static inline struct exo_env *env_at(uint64_t frame)
-{
-    return frame_pointer(frame);
-}
+static inline struct exo_env *env_at(uint64_t frame) { return frame_pointer(frame); }
 
-static inline struct exo_env *env_leader(const struct exo_env *env)
-{
+static inline struct exo_env *env_leader(const struct exo_env *env) {
     return arch_pointer(env->leader);
 }
 
@@ -46,8 +37,7 @@ static inline struct exo_env *env_leader(const struct exo_env *env)
  * and no rights: the hot paths see the latter.  Returns 0, SLOT, CLASS, RIGHTS
  * or RANGE.
  */
-static inline int64_t env_check(const struct exo_cap *cap, uint64_t rights)
-{
+static inline int64_t env_check(const struct exo_cap *cap, uint64_t rights) {
     int64_t error = cap_check(cap, EXO_CLASS_ENV, rights);
     return error || cap->count ? error : EXO_ERANGE;
 }
@@ -91,7 +81,7 @@ struct exo_env *env_exit(void);
 struct exo_env *env_fault(uint64_t cause, uint64_t value);
 
 /* Calls: docs/abi.md. */
-struct result env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame,
-                         uint64_t root_frame, uint64_t into);
+struct result env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame, uint64_t root_frame,
+                         uint64_t into);
 struct result env_regs(uint64_t env, uint64_t operation);
 struct result env_reap(uint64_t frame);

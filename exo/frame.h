@@ -15,7 +15,7 @@
 #include "arch.h"
 
 #define FRAME_MAP_ONE (1ul << EXO_MAP_SHIFT)
-#define FRAME_MAPS_MAX ((1ul << EXO_MAP_BITS) - 1) /* mappings of a frame, at most */
+#define FRAME_MAPS_MAX (1ul << EXO_MAP_BITS) /* mappings of a frame, at most */
 /* A word 0 below this is of type DATA and has room for another mapping. */
 #define FRAME_DATA_LIMIT (FRAME_MAPS_MAX << EXO_MAP_SHIFT)
 #define GROUP_TYPED_ONE (1ul << 32)
@@ -29,36 +29,27 @@ extern uint64_t ram_count;
 extern uint64_t *group_words; /* biased: group_words[frame >> EXO_GROUP_SHIFT] */
 extern struct exo_info *info;
 
-static inline uint64_t *frame_word(uint64_t frame)
-{
-    return &arch_hart()->frames[frame].word0;
-}
+static inline uint64_t *frame_word(uint64_t frame) { return &arch_hart()->frames[frame].word0; }
 
 /* Word 1 of a frame. */
-static inline uint64_t *frame_state(uint64_t frame)
-{
-    return &arch_hart()->frames[frame].word1;
-}
+static inline uint64_t *frame_state(uint64_t frame) { return &arch_hart()->frames[frame].word1; }
 
-static inline uint64_t frame_type(uint64_t frame)
-{
+static inline uint64_t frame_type(uint64_t frame) {
     return __atomic_load_n(frame_word(frame), __ATOMIC_RELAXED) >> EXO_TYPE_SHIFT;
 }
 
-static inline void *frame_pointer(uint64_t frame)
-{
-    return arch_pointer(frame << EXO_FRAME_SHIFT);
+/* Word 1 of the frame at a physical address. */
+static inline uint64_t *address_state(uint64_t address) {
+    return (uint64_t *)((char *)arch_hart()->words + (address >> (EXO_FRAME_SHIFT - 4)));
 }
 
-static inline uint64_t frame_of(const void *pointer)
-{
+static inline void *frame_pointer(uint64_t frame) { return arch_pointer(frame << EXO_FRAME_SHIFT); }
+
+static inline uint64_t frame_of(const void *pointer) {
     return arch_address(pointer) >> EXO_FRAME_SHIFT;
 }
 
-static inline bool frame_exists(uint64_t frame)
-{
-    return frame - ram_first < ram_count;
-}
+static inline bool frame_exists(uint64_t frame) { return frame - ram_first < ram_count; }
 
 /*
  * DATA to `type`, if it is DATA without pins and maps and no large leaf lies
@@ -81,17 +72,14 @@ void frame_release(uint64_t frame);
 int64_t frame_map_typed(uint64_t *word, uint64_t old, uint64_t rights);
 
 /* Count one more mapping of a frame with these PAGE rights.  Returns 0, TYPE or FULL. */
-static inline int64_t frame_map(uint64_t frame, uint64_t rights)
-{
+static inline int64_t frame_map(uint64_t frame, uint64_t rights) {
     uint64_t *word = frame_word(frame);
     uint64_t old = __atomic_fetch_add(word, FRAME_MAP_ONE, __ATOMIC_RELAXED);
-    if (__builtin_expect(old < FRAME_DATA_LIMIT, 1))
-        return 0;
+    if (likely(old < FRAME_DATA_LIMIT)) return 0;
     return frame_map_typed(word, old, rights);
 }
 
-static inline void frame_unmap(uint64_t frame)
-{
+static inline void frame_unmap(uint64_t frame) {
     __atomic_fetch_sub(frame_word(frame), FRAME_MAP_ONE, __ATOMIC_RELAXED);
 }
 

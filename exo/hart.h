@@ -19,11 +19,11 @@ struct hart {
     uint64_t user_t0; /* spilled at a trap */
     uint64_t user_t1;
     uint64_t user_sp;
-    uint64_t stack;        /* initial sp of the kernel on this hart */
-    struct exo_env *env;   /* the environment that runs here, 0 if none */
-    struct exo_env *space; /* the leader of the space in satp, 0: the kernel's root */
-    struct exo_ctx *ctx;   /* of `env` */
-    uint64_t *state;       /* state word of `env` */
+    uint64_t stack;           /* initial sp of the kernel on this hart */
+    struct exo_env *env;      /* the environment that runs here, 0 if none */
+    struct exo_env *space;    /* the leader of the space in satp, 0: the kernel's root */
+    struct exo_ctx *ctx;      /* of `env` */
+    uint64_t *state;          /* state word of `env` */
     struct exo_frame *frames; /* biased: frames[frame number] */
     uint64_t run;             /* state READY plus this is RUN on this hart */
     struct lock *space_lock;  /* SPACE lock of `space` */
@@ -33,16 +33,15 @@ struct hart {
      * See shoot.h.
      */
     uint64_t active;
-    uint64_t idle;  /* not 0 while it sleeps or is about to */
-    uint64_t index; /* of this hart in exo_info.hart */
-    uint64_t id;    /* hartid of the platform */
+    uint64_t idle;    /* not 0 while it sleeps or is about to */
+    uint64_t index;   /* of this hart in exo_info.hart */
+    uint64_t id;      /* hartid of the platform */
     uint64_t row;     /* where in its slice vector it is */
     uint64_t running; /* the row that gave it what it runs or is about to run, plus 1; 0: none */
-    uint64_t memory; /* where the kernel sees physical address 0 */
-    uint64_t others; /* mask of the machine's harts but this one, by index */
-    uint64_t satp_writes; /* counted only with EXO_COUNTERS */
-    uint64_t sfences;
-    struct lock *space_locks; /* all of them, by root frame modulo SPACE_LOCKS */
+    uint64_t memory;  /* where the kernel sees physical address 0 */
+    uint64_t others;  /* mask of the machine's harts but this one, by index */
+    struct exo_hart_info *facts; /* of this hart in INFO */
+    struct lock *space_locks;    /* all of them, by root frame modulo SPACE_LOCKS */
     uint64_t reserved;
     void *calls[EXO_CALL_COUNT]; /* the kernel's functions by call number */
     uint64_t seen[HART_ASIDS];   /* by ASID: the TLB generation entered last */

@@ -14,33 +14,26 @@ struct lock {
     uint32_t serving; /* the ticket that holds the lock */
 };
 
-static inline void lock_take(struct lock *lock)
-{
+static inline void lock_take(struct lock *lock) {
     uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
     while (__atomic_load_n(&lock->serving, __ATOMIC_RELAXED) != ticket) {
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
-static inline void lock_release(struct lock *lock)
-{
-    /* Only the holder writes `serving`, so a plain read of it is stable. */
-    __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+static inline void lock_release(struct lock *lock) {
+    __atomic_fetch_add(&lock->serving, 1, __ATOMIC_RELEASE);
 }
 
 /* Two locks of one kind, in the order of their addresses; they may be the same. */
-static inline void lock_take_pair(struct lock *first, struct lock *second)
-{
+static inline void lock_take_pair(struct lock *first, struct lock *second) {
     lock_take(first < second ? first : second);
-    if (first != second)
-        lock_take(first < second ? second : first);
+    if (first != second) lock_take(first < second ? second : first);
 }
 
-static inline void lock_release_pair(struct lock *first, struct lock *second)
-{
+static inline void lock_release_pair(struct lock *first, struct lock *second) {
     lock_release(first);
-    if (first != second)
-        lock_release(second);
+    if (first != second) lock_release(second);
 }
 
 /* TREE: every change of the capability tree's shape is made under it. */

@@ -30,7 +30,7 @@ struct machine {
     uint64_t asid_count;      /* identifiers for spaces: 1 to HART_ASIDS */
     uint64_t archive_address; /* physical, of the boot archive */
     uint64_t archive_bytes;
-    struct frame_range kernel; /* the image with its bss */
+    struct frame_range kernel;  /* the image with its bss */
     uint64_t boot_instructions; /* instret at the kernel's first instruction */
 };
 

@@ -6,25 +6,19 @@
 
 static uint64_t tlb_counter;
 
-uint64_t tlb_generation(void)
-{
-    return __atomic_add_fetch(&tlb_counter, 1, __ATOMIC_RELAXED);
-}
+uint64_t tlb_generation(void) { return __atomic_add_fetch(&tlb_counter, 1, __ATOMIC_RELAXED); }
 
-uint64_t space_harts(const struct exo_env *space)
-{
+uint64_t space_harts(const struct exo_env *space) {
     uint64_t mask = 0;
     for (uint64_t index = 0; index < hart_count; index++) {
         uint64_t active = __atomic_load_n(&harts[index]->active, __ATOMIC_RELAXED);
-        if (active >> 32 == space->root || (uint32_t)active == space->root)
-            mask |= 1ul << index;
+        if (active >> 32 == space->root || (uint32_t)active == space->root) mask |= 1ul << index;
     }
     return mask & ~(1ul << arch_hart()->index);
 }
 
 // LAB 3: BEGIN
-void space_shoot(struct exo_env *space)
-{
+void space_shoot(struct exo_env *space) {
     struct hart *hart = arch_hart();
     /* The changed entries must be visible before the generation, and that before active[] is read. */
     uint64_t generation = __atomic_add_fetch(&tlb_counter, 1, __ATOMIC_RELEASE);
@@ -32,8 +26,7 @@ void space_shoot(struct exo_env *space)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (hart_count > 1) {
         uint64_t mask = space_harts(space);
-        if (mask)
-            arch_tlb_flush_remote(mask, space->asid);
+        if (mask) arch_tlb_flush_remote(mask, space->asid);
     }
     if (hart->space == space) {
         hart->seen[space->asid] = generation;
@@ -46,21 +39,18 @@ void space_shoot(struct exo_env *space)
  * Two halves of one word: the first store says which root is being entered,
  * the second that it is the one in satp.  Between them both count.
  */
-static void active_entering(struct hart *hart, uint64_t root)
-{
+static void active_entering(struct hart *hart, uint64_t root) {
     uint64_t active = hart->active;
     __atomic_store_n(&hart->active, root << 32 | (uint32_t)active, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static void active_entered(struct hart *hart, uint64_t root)
-{
+static void active_entered(struct hart *hart, uint64_t root) {
     /* What ran before must have its stores out before the old root's name goes. */
     __atomic_store_n(&hart->active, root << 32 | root, __ATOMIC_RELEASE);
 }
 
-static void space_enter(struct hart *hart, struct exo_env *space)
-{
+static void space_enter(struct hart *hart, struct exo_env *space) {
     uint64_t asid = space->asid;
     uint64_t generation = __atomic_load_n(&space->tlb_gen, __ATOMIC_RELAXED);
     bool same_asid = hart->space && hart->space->asid == asid;
@@ -70,31 +60,26 @@ static void space_enter(struct hart *hart, struct exo_env *space)
     }
     arch_root_write(space->satp);
     /* Between the flush and the new root the old one could have refilled the shared ASID. */
-    if (same_asid)
-        arch_tlb_flush_all();
+    if (same_asid) arch_tlb_flush_all();
     active_entered(hart, space->root);
     hart->space = space;
     hart->space_lock = space_lock(space);
 }
 
-bool hart_enter(struct hart *hart, struct exo_env *env)
-{
+bool hart_enter(struct hart *hart, struct exo_env *env) {
     struct exo_env *leader = env_leader(env);
     hart->env = env;
     hart->ctx = arch_pointer(env->ctx);
     hart->state = frame_state(env->frame);
-    if (hart->space != leader)
-        active_entering(hart, leader->root);
+    if (hart->space != leader) active_entering(hart, leader->root);
     /* A leader that begins to die after this look sees the hart in active[] and waits for it. */
     if (__atomic_load_n(frame_state(leader->frame), __ATOMIC_RELAXED) & EXO_FLAG_KILL) {
         env_give_up(hart, EXO_STATE_READY);
         hart->env = NULL;
-        if (hart->space != leader)
-            active_entered(hart, hart->space ? hart->space->root : 0);
+        if (hart->space != leader) active_entered(hart, hart->space ? hart->space->root : 0);
         return false;
     }
-    if (hart->space != leader)
-        space_enter(hart, leader);
+    if (hart->space != leader) space_enter(hart, leader);
     if (env->last != hart->run) {
         env->last = hart->run;
         arch_instruction_fence();
@@ -102,11 +87,9 @@ bool hart_enter(struct hart *hart, struct exo_env *env)
     return true;
 }
 
-void hart_leave(struct hart *hart)
-{
+void hart_leave(struct hart *hart) {
     hart->env = NULL;
-    if (!hart->space)
-        return;
+    if (!hart->space) return;
     active_entering(hart, 0);
     arch_root_write(arch_satp_kernel());
     hart->space = NULL;

@@ -2,58 +2,79 @@
 /*
  * Page tables: link, map, unmap, protect, harvest.
  *
- * Not here: the sweep of a cut (sweep.c), TLBs (shoot.c).
+ * map, unmap and protect of 4 KiB pages in the caller's own space are hot.
+ * Each begins with a part that does what is usual and calls nothing; whatever
+ * is not usual, a refusal included, it leaves as it was to the full form.
+ *
+ * Not here: the sweep of a cut (sweep.c), TLBs (shoot.h).
  */
 #include "space.h"
 
 #include "shoot.h"
 
-#define PAGE_MASK (EXO_FRAME_BYTES - 1ul)
-#define MAP_FLAGS (PAGE_RIGHTS | EXO_MAP_LARGE | EXO_MAP_REPLACE | EXO_MAP_VECTOR | EXO_MAP_SOFT)
-#define MAP_SPECIAL (EXO_MAP_LARGE | EXO_MAP_REPLACE)
+#define MAP_PLAIN (PAGE_RIGHTS | EXO_MAP_VECTOR | EXO_MAP_SOFT)
+#define MAP_FLAGS (MAP_PLAIN | EXO_MAP_LARGE | EXO_MAP_REPLACE)
 #define PENDING_STEP 16 /* entries between two looks for a pending interrupt */
-#define REPLACE_STEP 32 /* entries that one call with REPLACE or LARGE does */
+#define MAP_STEP 32     /* entries that one call of page_map's full form does */
 
-/* A run of entries of one table, found for a call. */
-struct entries {
+/* A run of entries of one table. */
+struct run {
     uint64_t *entry; /* the first */
-    uint64_t table;  /* frame of the table that holds them */
+    uint64_t table;  /* physical address of the table that holds them */
     uint64_t count;  /* as asked, but not beyond the table's end */
 };
 
-static inline uint64_t entry_index(uint64_t va, uint64_t level)
-{
+static inline uint64_t entry_index(uint64_t va, uint64_t level) {
     return va >> (EXO_FRAME_SHIFT + EXO_GROUP_SHIFT * level) & (TABLE_ENTRIES - 1);
 }
 
-static inline uint64_t *table_entry(uint64_t table, uint64_t va, uint64_t level)
-{
-    return (uint64_t *)frame_pointer(table) + entry_index(va, level);
+/* The entry for va in the table of this level at a physical address. */
+static inline uint64_t *table_entry(uint64_t table, uint64_t va, uint64_t level) {
+    return (uint64_t *)arch_pointer(table) + entry_index(va, level);
 }
 
-/* The table whose entries of `level` include va's; 0 if it is missing. */
-static inline uint64_t table_find(const struct exo_env *space, uint64_t va, uint64_t level)
-{
-    uint64_t table = space->root;
+/* The table of a level on the way to va, as a physical address; 0 if there is none. */
+static inline uint64_t table_find(const struct exo_env *space, uint64_t va, uint64_t level) {
+    uint64_t table = space->root << EXO_FRAME_SHIFT;
     for (uint64_t above = 2; above > level; above--) {
         uint64_t pte = *table_entry(table, va, above);
-        if (__builtin_expect(!pte_is_table(pte), 0))
-            return 0;
-        table = pte_frame(pte);
+        if (unlikely(!pte_is_table(pte))) return 0;
+        table = pte_address(pte);
     }
     return table;
 }
 
-static inline uint64_t *table_word(uint64_t table)
-{
-    return frame_state(table);
+/* Are `count` units of `size` bytes from va aligned and below the limit?  0, ARGUMENT or ADDRESS. */
+static inline int64_t range_check(uint64_t va, uint64_t count, uint64_t size) {
+    if (count - 1 >= EXO_PAGES_MAX) return EXO_EARGUMENT;
+    return (va & (size - 1)) || (va | (va + count * size - 1)) >= EXO_VA_LIMIT ? EXO_EADDRESS : 0;
 }
 
-/* The root has no count of live entries: it goes only with its environment. */
-static void table_count(const struct exo_env *space, uint64_t table, uint64_t difference)
-{
-    if (table != space->root)
-        *table_word(table) += difference;
+/*
+ * Find the run of `count` entries of a level from va's on.  Returns 0,
+ * ARGUMENT, ADDRESS or NOTABLE.  Under SPACE.
+ */
+static inline int64_t run_find(const struct exo_env *space, uint64_t va, uint64_t count,
+                               uint64_t level, struct run *run) {
+    int64_t error = range_check(va, count, (uint64_t)EXO_FRAME_BYTES << EXO_GROUP_SHIFT * level);
+    if (unlikely(error)) return error;
+    run->table = table_find(space, va, level);
+    if (unlikely(!run->table)) return EXO_ENOTABLE;
+    uint64_t room = TABLE_ENTRIES - entry_index(va, level);
+    run->entry = table_entry(run->table, va, level);
+    run->count = count < room ? count : room;
+    return 0;
+}
+
+/* Word 1 of a TABLE counts its live entries; the root has no count, it goes with its environment. */
+static void run_count(const struct exo_env *space, const struct run *run, uint64_t difference) {
+    if (run->table >> EXO_FRAME_SHIFT != space->root) *address_state(run->table) += difference;
+}
+
+/* A table that a cut is emptying takes no new entry.  */
+static bool run_is_closing(const struct run *run) {
+    uint64_t word = *address_state(run->table);
+    return word >> EXO_TAG_SHIFT == EXO_TAG_TABLE && (word & EXO_TABLE_CLOSING);
 }
 
 /*
@@ -61,26 +82,24 @@ static void table_count(const struct exo_env *space, uint64_t table, uint64_t di
  * looked up under the caller's own lock, and again when both are held, so that
  * a capability that was revoked meanwhile has no effect.
  */
-static int64_t space_take_other(uint64_t env, struct exo_env **space)
-{
+static int64_t space_take(uint64_t env, struct exo_env **space) {
     struct hart *hart = arch_hart();
-    struct exo_env *own = hart->space;
+    *space = hart->space;
     lock_take(hart->space_lock);
-    struct exo_cap *cap = cap_find(own, env);
+    if (env == EXO_SELF) return 0;
+    struct exo_cap *cap = cap_find(hart->space, env);
     int64_t error = env_check(cap, EXO_ENV_CONTROL);
     struct lock *lock = error ? NULL : space_lock(env_leader(env_at(cap->first)));
     lock_release(hart->space_lock);
-    if (error)
-        return error;
+    if (error) return error;
     lock_take_pair(hart->space_lock, lock);
-    cap = cap_find(own, env);
+    cap = cap_find(hart->space, env);
     error = env_check(cap, EXO_ENV_CONTROL);
     if (!error) {
-        struct exo_env *target = env_at(cap->first);
-        *space = env_leader(target);
+        *space = env_leader(env_at(cap->first));
         if (space_lock(*space) != lock)
             error = EXO_ESLOT;
-        else if (env_is_dying(target))
+        else if (env_is_dying(env_at(cap->first)))
             error = EXO_EDYING;
     }
     if (error)
@@ -90,485 +109,347 @@ static int64_t space_take_other(uint64_t env, struct exo_env **space)
     return error;
 }
 
-static inline int64_t space_take(uint64_t env, struct exo_env **space)
-{
-    struct hart *hart = arch_hart();
-    if (__builtin_expect(env != EXO_SELF, 0))
-        return space_take_other(env, space);
-    *space = hart->space;
-    lock_take(hart->space_lock);
-    return 0;
-}
-
-static inline void space_give(struct exo_env *space)
-{
-    lock_release(space_lock(space));
-}
-
-/* Are `count` units of `size` bytes from va aligned and below the limit?  0, ARGUMENT or ADDRESS. */
-static inline int64_t range_check(uint64_t va, uint64_t count, uint64_t size)
-{
-    if (__builtin_expect(count - 1 >= EXO_PAGES_MAX, 0))
-        return EXO_EARGUMENT;
-    uint64_t last = va + count * size - 1;
-    if (__builtin_expect((va & (size - 1)) || (va | last) >= EXO_VA_LIMIT, 0))
-        return EXO_EADDRESS;
-    return 0;
-}
-
-/* The entries of a range call whose count may carry EXO_COUNT_LARGE. */
-static inline int64_t entries_find(const struct exo_env *space, uint64_t va, uint64_t count,
-                                   uint64_t level, struct entries *entries)
-{
-    uint64_t table = table_find(space, va, level);
-    if (__builtin_expect(!table, 0))
-        return EXO_ENOTABLE;
-    uint64_t room = TABLE_ENTRIES - entry_index(va, level);
-    entries->table = table;
-    entries->entry = table_entry(table, va, level);
-    entries->count = count < room ? count : room;
-    return 0;
+/* space_take and run_find: with an error SPACE is not held. */
+static int64_t run_take(uint64_t env, uint64_t va, uint64_t count, uint64_t level,
+                        struct exo_env **space, struct run *run) {
+    int64_t error = space_take(env, space);
+    if (error) return error;
+    error = run_find(*space, va, count, level, run);
+    if (error) lock_release(space_lock(*space));
+    return error;
 }
 
 /* ---- tables ---- */
 
-/* A level 2 entry is in the root and covers 1 GiB, a level 1 entry covers 2 MiB. */
-static int64_t level_check(uint64_t va, uint64_t level)
-{
-    if (level != 1 && level != 2)
-        return EXO_EARGUMENT;
-    uint64_t bytes = (uint64_t)EXO_FRAME_BYTES << EXO_GROUP_SHIFT * level;
-    return (va & (bytes - 1)) || va >= EXO_VA_LIMIT ? EXO_EADDRESS : 0;
-}
-
-static int64_t link_check(struct exo_env *space, uint64_t va, uint64_t level, struct exo_cap *cap,
-                          uint64_t frame, struct entries *at)
-{
+static int64_t link_check(const struct run *run, const struct exo_cap *cap, uint64_t frame) {
     int64_t error = cap_check(cap, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W);
-    if (error)
-        return error;
-    if (!cap_covers(cap, frame, 1))
-        return EXO_ERANGE;
-    error = entries_find(space, va, 1, level, at);
-    if (error)
-        return error;
-    if (pte_is_present(*at->entry))
-        return EXO_EPRESENT;
-    if (at->table != space->root && (*table_word(at->table) & EXO_TABLE_CLOSING))
-        return EXO_ECLOSING;
+    if (error) return error;
+    if (!cap_covers(cap, frame, 1)) return EXO_ERANGE;
+    if (pte_is_present(*run->entry)) return EXO_EPRESENT;
+    if (run_is_closing(run)) return EXO_ECLOSING;
     return frame_claim(frame, EXO_FRAME_TABLE) ? 0 : EXO_EBUSY;
 }
 
 // LAB 2: BEGIN
-struct result table_link(uint64_t env, uint64_t va, uint64_t level, uint64_t slot, uint64_t frame)
-{
+struct result table_link(uint64_t env, uint64_t va, uint64_t level, uint64_t slot, uint64_t frame) {
     struct exo_env *space;
-    struct entries at;
-    int64_t error = level_check(va, level);
-    if (!error)
-        error = space_take(env, &space);
-    if (error)
-        return (struct result){error, 0};
+    struct run run;
+    if (level != 1 && level != 2) return answer(EXO_EARGUMENT);
+    int64_t error = run_take(env, va, 1, level, &space, &run);
+    if (error) return answer(error);
     struct exo_cap *cap = cap_find(space, slot);
-    error = link_check(space, va, level, cap, frame, &at);
+    error = link_check(&run, cap, frame);
     if (!error) {
-        uint64_t index = entry_index(va, level);
         arch_frame_clear(frame_pointer(frame));
-        *table_word(frame) = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
-                             (level - 1) << EXO_TABLE_LEVEL_SHIFT |
-                             at.table << EXO_TABLE_PARENT_SHIFT | index << EXO_TABLE_INDEX_SHIFT;
+        *frame_state(frame) =
+            (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT | (level - 1) << EXO_TABLE_LEVEL_SHIFT |
+            run.table << EXO_TABLE_PARENT_SHIFT | entry_index(va, level) << EXO_TABLE_INDEX_SHIFT;
         cap->cursor = 0;
-        table_count(space, at.table, 1);
+        run_count(space, &run, 1);
         /* The table walker of another hart must not find the frame's old contents. */
-        __atomic_store_n(at.entry, pte_table(frame), __ATOMIC_RELEASE);
+        __atomic_store_n(run.entry, pte_table(frame), __ATOMIC_RELEASE);
     }
-    space_give(space);
-    return (struct result){error, 0};
+    lock_release(space_lock(space));
+    return answer(error);
 }
 // LAB 2: END
 
-struct result table_unlink(uint64_t env, uint64_t va, uint64_t level)
-{
+struct result table_unlink(uint64_t env, uint64_t va, uint64_t level) {
     struct exo_env *space;
-    struct entries at;
-    int64_t error = level_check(va, level);
-    if (!error)
-        error = space_take(env, &space);
-    if (error)
-        return (struct result){error, 0};
-    error = entries_find(space, va, 1, level, &at);
-    uint64_t pte = error ? 0 : *at.entry;
-    if (!error && !pte_is_table(pte))
+    struct run run;
+    if (level != 1 && level != 2) return answer(EXO_EARGUMENT);
+    int64_t error = run_take(env, va, 1, level, &space, &run);
+    if (error) return answer(error);
+    uint64_t pte = *run.entry, table = pte_frame(pte);
+    if (!pte_is_table(pte))
         error = pte_is_present(pte) ? EXO_ETYPE : EXO_EABSENT;
-    if (!error && (*table_word(pte_frame(pte)) & EXO_TABLE_LIVE_MASK))
+    else if (*frame_state(table) & EXO_TABLE_LIVE_MASK)
         error = EXO_EBUSY;
     if (!error) {
-        __atomic_store_n(at.entry, 0, __ATOMIC_RELAXED);
+        pte_write(run.entry, 0);
         space_shoot(space);
-        table_count(space, at.table, -1ul);
-        frame_release(pte_frame(pte));
+        run_count(space, &run, -1ul);
+        frame_release(table);
     }
-    space_give(space);
-    return (struct result){error, 0};
+    lock_release(space_lock(space));
+    return answer(error);
 }
 
 /* ---- map ---- */
-
-/* Contiguous frames into absent 4 KiB entries.  `cap` is checked.  Returns how many, or an error. */
-static inline int64_t map_contiguous(const struct entries *at, uint64_t frame, uint64_t flags)
-{
-    uint64_t *entry = at->entry, *end = entry + at->count;
-    uint64_t *word = frame_word(frame);
-    uint64_t pte = pte_leaf(frame, flags);
-    int64_t error = 0;
-    for (;;) {
-        if (__builtin_expect(pte_is_present(*entry), 0)) {
-            error = EXO_EPRESENT;
-            break;
-        }
-        uint64_t old = __atomic_fetch_add(word, FRAME_MAP_ONE, __ATOMIC_RELAXED);
-        if (__builtin_expect(old >= FRAME_DATA_LIMIT, 0)) {
-            error = frame_map_typed(word, old, flags & PAGE_RIGHTS);
-            if (error)
-                break;
-        }
-        __atomic_store_n(entry, pte, __ATOMIC_RELAXED);
-        entry++;
-        if (entry == end)
-            break;
-        word += sizeof(struct exo_frame) / sizeof(*word);
-        pte += PTE_FRAME_ONE;
-        if ((uint64_t)entry % (PENDING_STEP * sizeof(*entry)) == 0 && arch_interrupt_pending())
-            break;
-    }
-    int64_t done = entry - at->entry;
-    return done ? done : error;
-}
-
-/* Frames from the caller's vector, each read once, into absent 4 KiB entries. */
-static int64_t map_vector(const struct entries *at, const struct exo_cap *cap,
-                          const volatile uint64_t *vector, uint64_t flags)
-{
-    uint64_t *entry = at->entry, *end = entry + at->count;
-    uint64_t first = cap->first, count = cap->count, bits = pte_leaf(0, flags);
-    int64_t error = 0;
-    while (entry < end) {
-        uint64_t frame = *vector++;
-        if (frame - first >= count) {
-            error = EXO_ERANGE;
-            break;
-        }
-        if (pte_is_present(*entry)) {
-            error = EXO_EPRESENT;
-            break;
-        }
-        error = frame_map(frame, flags & PAGE_RIGHTS);
-        if (error)
-            break;
-        __atomic_store_n(entry, bits | pte_table(frame), __ATOMIC_RELAXED);
-        entry++;
-        if ((uint64_t)entry % (PENDING_STEP * sizeof(*entry)) == 0 && arch_interrupt_pending())
-            break;
-    }
-    int64_t done = entry - at->entry;
-    return done ? done : error;
-}
 
 /*
  * May this unit be mapped, and is it counted up now?  `cap` NULL stands for
  * the INFO frames, which everybody may read.  Returns 0 or an error.
  */
-static int64_t unit_map(const struct exo_cap *cap, uint64_t frame, uint64_t flags)
-{
-    uint64_t rights = flags & PAGE_RIGHTS;
+static int64_t unit_map(const struct exo_cap *cap, uint64_t frame, uint64_t flags) {
     if (!cap) {
-        if (!frame_exists(frame))
-            return EXO_ERANGE;
-        return frame_type(frame) == EXO_FRAME_INFO ? frame_map(frame, rights) : EXO_ETYPE;
+        if (!frame_exists(frame)) return EXO_ERANGE;
+        if (frame_type(frame) != EXO_FRAME_INFO) return EXO_ETYPE;
+    } else if (!cap_covers(cap, frame, flags & EXO_MAP_LARGE ? EXO_GROUP_FRAMES : 1)) {
+        return EXO_ERANGE;
     }
-    if (!(flags & EXO_MAP_LARGE))
-        return cap_covers(cap, frame, 1) ? frame_map(frame, rights) : EXO_ERANGE;
-    if (frame % EXO_GROUP_FRAMES)
-        return EXO_EARGUMENT;
-    return cap_covers(cap, frame, EXO_GROUP_FRAMES) ? group_map(frame) : EXO_ERANGE;
+    if (!(flags & EXO_MAP_LARGE)) return frame_map(frame, flags & PAGE_RIGHTS);
+    return frame % EXO_GROUP_FRAMES ? EXO_EARGUMENT : group_map(frame);
 }
 
-static void unit_unmap(uint64_t frame, bool large)
-{
+static inline void unit_unmap(uint64_t frame, bool large) {
     if (large)
         group_unmap(frame);
     else
         frame_unmap(frame);
 }
 
-/* May the entry take a leaf with these flags?  0 or PRESENT. */
-static int64_t replace_check(uint64_t pte, uint64_t flags)
-{
-    if (!pte_is_present(pte) || (pte_is_leaf(pte) && (flags & EXO_MAP_REPLACE)))
-        return 0;
-    return EXO_EPRESENT;
-}
-
-/* The second half of map_batch: hide what was there, SHOOT, count down, write what was counted up. */
-static void batch_write(struct exo_env *space, const struct entries *at, const uint64_t *frames,
-                        uint64_t flags)
-{
+/* Hide what the run has, SHOOT, count it down, and write leaves to frames that are counted up. */
+static void run_write(struct exo_env *space, const struct run *run, const uint64_t *frames,
+                      uint64_t flags) {
     uint64_t present = 0, fresh = 0;
-    for (uint64_t i = 0; i < at->count; i++)
-        present |= pte_hide(&at->entry[i]) & PTE_V;
-    if (present)
-        space_shoot(space);
-    for (uint64_t i = 0; i < at->count; i++) {
-        uint64_t old = at->entry[i];
+    for (uint64_t i = 0; i < run->count; i++) present |= pte_hide(&run->entry[i]);
+    if (pte_is_present(present)) space_shoot(space);
+    for (uint64_t i = 0; i < run->count; i++) {
+        uint64_t old = run->entry[i];
         if (pte_is_hidden(old))
             unit_unmap(pte_frame(old), flags & EXO_MAP_LARGE);
         else
             fresh++;
-        __atomic_store_n(&at->entry[i], pte_leaf(frames[i], flags), __ATOMIC_RELAXED);
+        pte_write(&run->entry[i], pte_leaf(frames[i], flags));
     }
-    table_count(space, at->table, fresh);
+    run_count(space, run, fresh);
 }
 
-/* Any mixture of LARGE, REPLACE, VECTOR and INFO frames: at most REPLACE_STEP entries. */
-static int64_t map_batch(struct exo_env *space, struct entries *at, const struct exo_cap *cap,
-                         uint64_t frame, uint64_t flags)
-{
+/* Count up as many units as can be mapped, then write them.  Returns how many, or an error. */
+static int64_t run_map(struct exo_env *space, struct run *run, const struct exo_cap *cap,
+                       uint64_t frame, uint64_t flags) {
     const volatile uint64_t *vector = arch_hart()->ctx->vector;
     uint64_t unit = flags & EXO_MAP_LARGE ? EXO_GROUP_FRAMES : 1;
-    uint64_t frames[REPLACE_STEP];
-    uint64_t done = 0;
+    uint64_t frames[MAP_STEP], done = 0;
     int64_t error = 0;
-    for (; done < at->count && done < REPLACE_STEP; done++) {
+    for (; done < run->count && done < MAP_STEP; done++) {
+        uint64_t pte = run->entry[done];
         frames[done] = flags & EXO_MAP_VECTOR ? vector[done] : frame + done * unit;
-        error = replace_check(at->entry[done], flags);
-        if (!error)
-            error = unit_map(cap, frames[done], flags);
-        if (error)
-            break;
+        if (pte_is_present(pte) && !(pte_is_leaf(pte) && (flags & EXO_MAP_REPLACE)))
+            error = EXO_EPRESENT;
+        if (!error) error = unit_map(cap, frames[done], flags);
+        if (error) break;
     }
-    if (done == 0)
-        return error;
-    at->count = done;
-    batch_write(space, at, frames, flags);
+    if (!done) return error;
+    run->count = done;
+    run_write(space, run, frames, flags);
     return (int64_t)done;
 }
 
-/* page_map's way for everything but plain pages of the caller's own space. */
-static struct result page_map_special(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame,
-                                      uint64_t count, uint64_t flags)
-{
+/* page_map's full form. */
+static __attribute__((noinline)) struct result map_fully(uint64_t env, uint64_t va, uint64_t slot,
+                                                         uint64_t frame, uint64_t count,
+                                                         uint64_t flags) {
     struct exo_env *space;
-    struct entries at;
-    uint64_t level = flags & EXO_MAP_LARGE ? 1 : 0;
-    uint64_t bytes = (uint64_t)EXO_FRAME_BYTES << EXO_GROUP_SHIFT * level;
-    if ((flags & ~(uint64_t)MAP_FLAGS) || !(flags & EXO_PAGE_R))
-        return (struct result){EXO_EARGUMENT, 0};
-    int64_t value = range_check(va, count, bytes);
-    if (!value)
-        value = space_take(env, &space);
-    if (value)
-        return (struct result){value, 0};
+    struct run run;
+    if ((flags & ~(uint64_t)MAP_FLAGS) || !(flags & EXO_PAGE_R)) return answer(EXO_EARGUMENT);
+    if (slot == EXO_NONE && (flags & EXO_MAP_LARGE)) return answer(EXO_EARGUMENT);
+    int64_t value = run_take(env, va, count, flags & EXO_MAP_LARGE ? 1 : 0, &space, &run);
+    if (value) return answer(value);
     struct exo_cap *cap = slot == EXO_NONE ? NULL : cap_find(space, slot);
-    if (slot == EXO_NONE)
-        value = flags & EXO_MAP_LARGE ? EXO_EARGUMENT : 0;
-    else
-        value = cap_check(cap, EXO_CLASS_PAGE, flags & PAGE_RIGHTS);
-    if (!value)
-        value = entries_find(space, va, count, level, &at);
-    if (!value && (*table_word(at.table) & EXO_TABLE_CLOSING))
-        value = EXO_ECLOSING;
+    if (slot != EXO_NONE) value = cap_check(cap, EXO_CLASS_PAGE, flags & PAGE_RIGHTS);
+    uint64_t frames = flags & EXO_MAP_LARGE ? count * EXO_GROUP_FRAMES : count;
+    if (!value && cap && !(flags & EXO_MAP_VECTOR) && !cap_covers(cap, frame, frames))
+        value = EXO_ERANGE;
+    if (!value && run_is_closing(&run)) value = EXO_ECLOSING;
     if (!value) {
-        if (!cap || (flags & MAP_SPECIAL)) {
-            value = map_batch(space, &at, cap, frame, flags);
-        } else {
-            if (flags & EXO_MAP_VECTOR)
-                value = map_vector(&at, cap, arch_hart()->ctx->vector, flags);
-            else
-                value = cap_covers(cap, frame, count) ? map_contiguous(&at, frame, flags)
-                                                      : EXO_ERANGE;
-            if (value > 0)
-                *table_word(at.table) += (uint64_t)value;
-        }
-        if (cap)
-            cap->cursor = 0;
+        if (cap) cap->cursor = 0;
+        value = run_map(space, &run, cap, frame, flags);
     }
-    space_give(space);
-    return (struct result){value, 0};
+    lock_release(space_lock(space));
+    return answer(value);
 }
 
-ARCH_CALL struct result page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame,
-                                 uint64_t count, uint64_t flags)
-{
+/* Count up and write one leaf to a DATA frame into an absent entry, or do nothing.  Was it done? */
+static inline bool leaf_add(uint64_t *entry, uint64_t *word, uint64_t pte) {
+    if (unlikely(pte_is_present(*entry))) return false;
+    uint64_t old = __atomic_fetch_add(word, FRAME_MAP_ONE, __ATOMIC_RELAXED);
+    if (unlikely(old >= FRAME_DATA_LIMIT)) {
+        __atomic_fetch_sub(word, FRAME_MAP_ONE, __ATOMIC_RELAXED);
+        return false;
+    }
+    pte_write(entry, pte);
+    return true;
+}
+
+/* After every PENDING_STEP entries: does an interrupt wait? */
+static inline bool run_must_end(const uint64_t *entry) {
+    return (uint64_t)entry % (PENDING_STEP * sizeof(*entry)) == 0 && arch_interrupt_pending();
+}
+
+/* Leaves to frames in a row, as far as all is usual.  Returns how many. */
+static inline uint64_t map_row(const struct run *run, uint64_t frame, uint64_t flags) {
+    uint64_t *entry = run->entry, *end = entry + run->count;
+    uint64_t *word = frame_word(frame), pte = pte_leaf(frame, flags);
+    while (leaf_add(entry, word, pte)) {
+        if (++entry == end || run_must_end(entry)) break;
+        word += sizeof(struct exo_frame) / sizeof(*word);
+        pte += PTE_FRAME_ONE;
+    }
+    return (uint64_t)(entry - run->entry);
+}
+
+/* The same to frames of the program's vector, each of which is read once. */
+static inline uint64_t map_vector(const struct run *run, const struct exo_cap *cap,
+                                  const volatile uint64_t *vector, uint64_t flags) {
+    uint64_t *entry = run->entry, *end = entry + run->count;
+    uint64_t first = cap->first, count = cap->count, bits = pte_leaf(0, flags);
+    do {
+        uint64_t frame = *vector++;
+        if (unlikely(frame - first >= count)) break;
+        if (!leaf_add(entry, frame_word(frame), bits + frame * PTE_FRAME_ONE)) break;
+        entry++;
+    } while (entry != end && !run_must_end(entry));
+    return (uint64_t)(entry - run->entry);
+}
+
+/* page_map of a run of 4 KiB pages in the caller's own space. */
+static __attribute__((noinline)) struct result map_pages(uint64_t env, uint64_t va, uint64_t slot,
+                                                         uint64_t frame, uint64_t count,
+                                                         uint64_t flags) {
     struct hart *hart = arch_hart();
-    struct entries at;
-    if (__builtin_expect(env != EXO_SELF || slot == EXO_NONE ||
-                             (flags & ~(uint64_t)(EXO_PAGE_W | EXO_PAGE_X | EXO_MAP_SOFT)) !=
-                                 EXO_PAGE_R,
-                         0))
-        return page_map_special(env, va, slot, frame, count, flags);
-    int64_t value = range_check(va, count, EXO_FRAME_BYTES);
-    if (value)
-        return (struct result){value, 0};
-    // LAB 2: BEGIN
-    struct exo_env *space = hart->space;
+    struct exo_cap *cap = cap_near(hart->space, slot);
+    struct run run;
+    uint64_t done = 0;
+    if (env != EXO_SELF || (flags & ~(uint64_t)MAP_PLAIN)) goto fully;
     lock_take(hart->space_lock);
-    struct exo_cap *cap = cap_find(space, slot);
-    value = cap_check(cap, EXO_CLASS_PAGE, flags & PAGE_RIGHTS);
-    if (!value && !cap_covers(cap, frame, count))
-        value = EXO_ERANGE;
-    if (!value)
-        value = entries_find(space, va, count, 0, &at);
-    if (!value && (*table_word(at.table) & EXO_TABLE_CLOSING))
-        value = EXO_ECLOSING;
-    if (!value) {
+    if (likely(cap_suits(cap, slot, EXO_CLASS_PAGE, (flags & PAGE_RIGHTS) | EXO_PAGE_R)) &&
+        (flags & EXO_PAGE_R) && !run_find(hart->space, va, count, 0, &run) &&
+        !run_is_closing(&run)) {
+        if (flags & EXO_MAP_VECTOR)
+            done = map_vector(&run, cap, hart->ctx->vector, flags);
+        else if (cap_covers(cap, frame, count))
+            done = map_row(&run, frame, flags);
+        *address_state(run.table) += done;
         cap->cursor = 0;
-        value = map_contiguous(&at, frame, flags);
-        if (value > 0)
-            *table_word(at.table) += (uint64_t)value;
     }
     lock_release(hart->space_lock);
+    if (likely(done)) return answer((int64_t)done);
+fully:
+    return map_fully(env, va, slot, frame, count, flags);
+}
+
+struct result page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame, uint64_t count,
+                       uint64_t flags) {
+    struct hart *hart = arch_hart();
+    uint64_t unusual = env | (count - 1) | (va & (EXO_FRAME_BYTES - 1)) | va / EXO_VA_LIMIT;
+    if (unlikely(unusual | ((flags ^ EXO_PAGE_R) & ~(uint64_t)(EXO_PAGE_W | EXO_PAGE_X))))
+        return map_pages(env, va, slot, frame, count, flags);
+    // LAB 2: BEGIN
+    lock_take(hart->space_lock);
+    struct exo_cap *cap = cap_near(hart->space, slot);
+    if (unlikely(!cap_suits(cap, slot, EXO_CLASS_PAGE, flags))) goto fully;
+    if (unlikely(frame - cap->first >= cap->count)) goto fully;
+    uint64_t table = table_find(hart->space, va, 0), *live = address_state(table);
+    if (unlikely(!table || (*live & EXO_TABLE_CLOSING))) goto fully;
+    if (unlikely(!leaf_add(table_entry(table, va, 0), frame_word(frame), pte_leaf(frame, flags))))
+        goto fully;
+    ++*live;
+    cap->cursor = 0;
     // LAB 2: END
-    return (struct result){value, 0};
+    lock_release(hart->space_lock);
+    return answer(1);
+fully:
+    lock_release(hart->space_lock);
+    return map_fully(env, va, slot, frame, count, flags);
 }
 
 /* ---- unmap, protect, harvest ---- */
 
-/* What the three calls have in common: the checks, and SPACE taken.  Returns 0 or an error. */
-static inline int64_t range_take(uint64_t env, uint64_t va, uint64_t count, struct exo_env **space,
-                                 uint64_t *level, struct entries *at)
-{
-    *level = count >> 63;
-    count &= ~EXO_COUNT_LARGE;
-    int64_t error = range_check(va, count, (uint64_t)EXO_FRAME_BYTES << EXO_GROUP_SHIFT * *level);
-    if (!error)
-        error = space_take(env, space);
-    if (error)
-        return error;
-    error = entries_find(*space, va, count, *level, at);
-    /* At level 1 the run ends before the first pointer to a table. */
-    for (uint64_t i = 0; *level && !error && i < at->count; i++)
-        if (pte_is_table(at->entry[i]))
-            at->count = i;
-    if (!error && !at->count)
-        error = EXO_ETYPE;
-    if (error)
-        space_give(*space);
-    return error;
-}
-
-/* Pass 1 over at->count entries; shortened when an interrupt is pending.  Was one present? */
-static inline bool unmap_hide(struct entries *at)
-{
-    uint64_t *entry = at->entry, *end = entry + at->count;
-    uint64_t present = 0;
-    do {
-        present |= pte_hide(entry);
-        entry++;
-        if ((uint64_t)entry % (PENDING_STEP * sizeof(*entry)) == 0 && arch_interrupt_pending())
-            break;
-    } while (entry != end);
-    at->count = (uint64_t)(entry - at->entry);
-    return present & PTE_V;
-}
-
-struct result page_unmap(uint64_t env, uint64_t va, uint64_t count, uint64_t payload)
-{
-    struct exo_env *space;
-    struct entries at;
-    uint64_t level;
-    if (payload & EXO_PAYLOAD_ZERO)
-        return (struct result){EXO_EARGUMENT, 0};
-    int64_t value = range_take(env, va, count, &space, &level, &at);
-    if (value)
-        return (struct result){value, 0};
+/* Two passes over a run without pointers to tables.  The detail tells how many leaves there were. */
+static inline struct result run_unmap(struct exo_env *space, const struct run *run, bool large,
+                                      uint64_t payload) {
+    uint64_t *entry = run->entry, *end = entry + run->count, present = 0, removed = 0;
     // LAB 3: BEGIN
-    if (unmap_hide(&at))
-        space_shoot(space);
-    uint64_t removed = 0;
-    uint64_t *entry = at.entry, *end = entry + at.count;
+    do {
+        present |= pte_hide(entry++);
+        if (run_must_end(entry)) end = entry;
+    } while (entry != end);
+    if (pte_is_present(present)) space_shoot(space);
+    entry = run->entry;
     do {
         uint64_t old = *entry;
         if (pte_is_hidden(old)) {
-            unit_unmap(pte_frame(old), level);
+            unit_unmap(pte_frame(old), large);
             removed++;
         }
         *entry++ = payload;
     } while (entry != end);
-    table_count(space, at.table, -removed);
+    *address_state(run->table) -= removed;
     // LAB 3: END
-    space_give(space);
-    return (struct result){(int64_t)at.count, removed};
+    return (struct result){end - run->entry, removed};
 }
 
-struct result page_protect(uint64_t env, uint64_t va, uint64_t count, uint64_t rights)
-{
+static __attribute__((noinline)) struct result unmap_fully(uint64_t env, uint64_t va,
+                                                           uint64_t count, uint64_t payload) {
     struct exo_env *space;
-    struct entries at;
-    uint64_t level;
-    if (!(rights & EXO_PAGE_R) || (rights & ~(uint64_t)PAGE_RIGHTS))
-        return (struct result){EXO_EARGUMENT, 0};
-    int64_t value = range_take(env, va, count, &space, &level, &at);
-    if (value)
-        return (struct result){value, 0};
-    uint64_t *entry = at.entry, *end = entry + at.count;
-    uint64_t present = 0;
+    struct run run;
+    bool large = count >> 63;
+    if (payload & EXO_PAYLOAD_ZERO) return answer(EXO_EARGUMENT);
+    int64_t error = run_take(env, va, count & ~EXO_COUNT_LARGE, large, &space, &run);
+    if (error) return answer(error);
+    uint64_t leaves = 0;
+    while (leaves < run.count && !pte_is_table(run.entry[leaves])) leaves++;
+    run.count = leaves;
+    struct result result = leaves ? run_unmap(space, &run, large, payload) : answer(EXO_ETYPE);
+    lock_release(space_lock(space));
+    return result;
+}
+
+struct result page_unmap(uint64_t env, uint64_t va, uint64_t count, uint64_t payload) {
+    struct hart *hart = arch_hart();
+    struct run run;
+    if (env != EXO_SELF || (payload & EXO_PAYLOAD_ZERO)) goto fully;
+    lock_take(hart->space_lock);
+    if (likely(!run_find(hart->space, va, count, 0, &run))) {
+        struct result result = run_unmap(hart->space, &run, false, payload);
+        lock_release(hart->space_lock);
+        return result;
+    }
+    lock_release(hart->space_lock);
+fully:
+    return unmap_fully(env, va, count, payload);
+}
+
+/* Lower the rights of the leaves of a run.  Returns how many entries were done, or ABSENT. */
+static inline int64_t run_protect(struct exo_env *space, const struct run *run, uint64_t rights) {
+    uint64_t *entry = run->entry, *end = entry + run->count, present = 0;
     do {
-        if (pte_is_present(*entry))
-            present |= pte_lower(entry, rights);
+        if (pte_is_leaf(*entry)) present |= pte_lower(entry, rights);
         entry++;
-        if ((uint64_t)entry % (PENDING_STEP * sizeof(*entry)) == 0 && arch_interrupt_pending())
-            break;
+        if (run_must_end(entry)) end = entry;
     } while (entry != end);
-    if (present)
-        space_shoot(space);
-    space_give(space);
-    return (struct result){present ? entry - at.entry : EXO_EABSENT, 0};
+    if (!present) return EXO_EABSENT;
+    space_shoot(space);
+    return end - run->entry;
 }
 
-/* What page_harvest found, a bit an entry, kept until SHOOT is over. */
-struct harvest {
-    uint64_t present[EXO_PAGES_MAX / 64];
-    uint64_t accessed[EXO_PAGES_MAX / 64];
-    uint64_t dirty[EXO_PAGES_MAX / 64];
-};
-
-static uint64_t harvest_clear(struct entries *at, struct harvest *found)
-{
-    uint64_t any = 0, i = 0;
-    while (i < at->count) {
-        if (pte_is_leaf(at->entry[i])) {
-            uint64_t bits = pte_harvest(&at->entry[i]), bit = 1ul << i % 64;
-            any |= bits;
-            found->present[i / 64] |= bit;
-            found->accessed[i / 64] |= bits & EXO_HARVEST_ACCESSED ? bit : 0;
-            found->dirty[i / 64] |= bits & EXO_HARVEST_DIRTY ? bit : 0;
-        }
-        i++;
-        if (i % PENDING_STEP == 0 && arch_interrupt_pending())
-            break;
-    }
-    at->count = i;
-    return any;
-}
-
-struct result page_harvest(uint64_t env, uint64_t va, uint64_t count)
-{
+struct result page_protect(uint64_t env, uint64_t va, uint64_t count, uint64_t rights) {
     struct exo_env *space;
-    struct entries at;
-    uint64_t level;
-    struct harvest found = {0};
-    int64_t value = range_take(env, va, count, &space, &level, &at);
-    if (value)
-        return (struct result){value, 0};
-    if (harvest_clear(&at, &found))
-        space_shoot(space);
-    space_give(space);
-    uint64_t *vector = arch_hart()->ctx->vector;
-    for (uint64_t i = 0; i < at.count; i++) {
-        uint64_t bit = i % 64;
-        vector[i] = (found.present[i / 64] >> bit & 1) * EXO_HARVEST_PRESENT |
-                    (found.accessed[i / 64] >> bit & 1) * EXO_HARVEST_ACCESSED |
-                    (found.dirty[i / 64] >> bit & 1) * EXO_HARVEST_DIRTY;
-    }
-    return (struct result){(int64_t)at.count, 0};
+    struct run run;
+    if (!(rights & EXO_PAGE_R) || (rights & ~(uint64_t)PAGE_RIGHTS)) return answer(EXO_EARGUMENT);
+    int64_t value = run_take(env, va, count & ~EXO_COUNT_LARGE, count >> 63, &space, &run);
+    if (value) return answer(value);
+    value = run_protect(space, &run, rights);
+    lock_release(space_lock(space));
+    return answer(value);
+}
+
+struct result page_harvest(uint64_t env, uint64_t va, uint64_t count) {
+    struct exo_env *space;
+    struct run run;
+    uint64_t *vector = arch_hart()->ctx->vector, any = 0, i = 0;
+    int64_t value = run_take(env, va, count & ~EXO_COUNT_LARGE, count >> 63, &space, &run);
+    if (value) return answer(value);
+    do {
+        bool leaf = pte_is_leaf(run.entry[i]);
+        uint64_t bits = leaf ? pte_harvest(&run.entry[i]) : 0;
+        vector[i++] = bits | (leaf ? EXO_HARVEST_PRESENT : 0);
+        any |= bits;
+    } while (i < run.count && (i % PENDING_STEP || !arch_interrupt_pending()));
+    /* From here on no hart writes without setting D again, so what the vector says is true. */
+    if (any) space_shoot(space);
+    lock_release(space_lock(space));
+    return answer((int64_t)i);
 }

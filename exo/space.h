@@ -13,8 +13,7 @@
 #define TABLE_ENTRIES 512
 #define SPACE_PAGES (EXO_VA_LIMIT >> EXO_FRAME_SHIFT)
 
-static inline struct lock *space_lock(const struct exo_env *space)
-{
+static inline struct lock *space_lock(const struct exo_env *space) {
     return &space_locks[space->root % SPACE_LOCKS];
 }
 

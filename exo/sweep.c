@@ -16,7 +16,7 @@ struct sweep {
     struct exo_env *space;
     uint64_t first; /* frames [first, end) */
     uint64_t end;
-    uint64_t page;  /* where the step is */
+    uint64_t page; /* where the step is */
 };
 
 /* Where in the tree of tables the step is. */
@@ -25,32 +25,27 @@ struct place {
     bool doomed;    /* in the range, or below a table that is */
 };
 
-static uint64_t page_index(uint64_t page, unsigned level)
-{
+static uint64_t page_index(uint64_t page, unsigned level) {
     return page >> EXO_GROUP_SHIFT * level & (TABLE_ENTRIES - 1);
 }
 
 /* The first page after the entry of this level that covers `page`. */
-static uint64_t page_after(uint64_t page, unsigned level)
-{
+static uint64_t page_after(uint64_t page, unsigned level) {
     unsigned shift = EXO_GROUP_SHIFT * level;
     return ((page >> shift) + 1) << shift;
 }
 
-static bool leaf_goes(const struct sweep *sweep, uint64_t pte, unsigned level)
-{
+static bool leaf_goes(const struct sweep *sweep, uint64_t pte, unsigned level) {
     uint64_t frame = pte_frame(pte);
     uint64_t frames = 1ul << EXO_GROUP_SHIFT * level;
     return frame < sweep->end && frame + frames > sweep->first;
 }
 
 /* Where a pointer to a table leads; a doomed table closes. */
-static struct place place_below(const struct sweep *sweep, struct place above, uint64_t pte)
-{
+static struct place place_below(const struct sweep *sweep, struct place above, uint64_t pte) {
     struct place below = {.table = pte_frame(pte)};
     below.doomed = above.doomed || (below.table >= sweep->first && below.table < sweep->end);
-    if (below.doomed)
-        *frame_state(below.table) |= EXO_TABLE_CLOSING;
+    if (below.doomed) *frame_state(below.table) |= EXO_TABLE_CLOSING;
     return below;
 }
 
@@ -58,8 +53,7 @@ static struct place place_below(const struct sweep *sweep, struct place above, u
  * Take away the leaves among `count` entries from the sweep's page on, which
  * are of `level` and no pointers to tables.
  */
-static void leaves_remove(struct sweep *sweep, struct place at, unsigned level, uint64_t count)
-{
+static void leaves_remove(struct sweep *sweep, struct place at, unsigned level, uint64_t count) {
     uint64_t *entry = (uint64_t *)frame_pointer(at.table) + page_index(sweep->page, level);
     uint64_t removed = 0;
     for (uint64_t i = 0; i < count; i++) {
@@ -68,37 +62,31 @@ static void leaves_remove(struct sweep *sweep, struct place at, unsigned level, 
             removed++;
         }
     }
-    if (!removed)
-        return;
+    if (!removed) return;
     space_shoot(sweep->space);
     for (uint64_t i = 0; i < count; i++) {
-        if (pte_is_present(entry[i]) || !pte_is_hidden(entry[i]))
-            continue;
+        if (pte_is_present(entry[i]) || !pte_is_hidden(entry[i])) continue;
         if (level)
             group_unmap(pte_frame(entry[i]));
         else
             frame_unmap(pte_frame(entry[i]));
-        __atomic_store_n(&entry[i], 0, __ATOMIC_RELAXED);
+        pte_write(&entry[i], 0);
     }
-    if (at.table != sweep->space->root)
-        *frame_state(at.table) -= removed;
+    if (at.table != sweep->space->root) *frame_state(at.table) -= removed;
 }
 
 /* The emptied table below entry `page` of a table goes. */
-static void table_remove(struct sweep *sweep, struct place above, unsigned level, uint64_t frame)
-{
+static void table_remove(struct sweep *sweep, struct place above, unsigned level, uint64_t frame) {
     uint64_t *entry = (uint64_t *)frame_pointer(above.table) + page_index(sweep->page, level);
     kernel_assert(!(*frame_state(frame) & EXO_TABLE_LIVE_MASK));
-    __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+    pte_write(entry, 0);
     space_shoot(sweep->space);
-    if (above.table != sweep->space->root)
-        *frame_state(above.table) -= 1;
+    if (above.table != sweep->space->root) *frame_state(above.table) -= 1;
     frame_release(frame);
 }
 
 /* A step within a table of level 0: a part of its leaves, and at its end the table itself. */
-static void sweep_pages(struct sweep *sweep, struct place above, struct place at)
-{
+static void sweep_pages(struct sweep *sweep, struct place above, struct place at) {
     uint64_t after = page_after(sweep->page, 1);
     if (*frame_state(at.table) & EXO_TABLE_LIVE_MASK) {
         uint64_t left = after - sweep->page;
@@ -110,14 +98,12 @@ static void sweep_pages(struct sweep *sweep, struct place above, struct place at
         }
         sweep->page += count - 1;
     }
-    if (at.doomed)
-        table_remove(sweep, above, 1, at.table);
+    if (at.doomed) table_remove(sweep, above, 1, at.table);
     sweep->page = after;
 }
 
 /* A step within a table of level 1: a run of large leaves, or a step in the table that comes first. */
-static void sweep_groups(struct sweep *sweep, struct place above, struct place at)
-{
+static void sweep_groups(struct sweep *sweep, struct place above, struct place at) {
     const uint64_t *entries = frame_pointer(at.table);
     uint64_t index = page_index(sweep->page, 1), run = 0;
     while (index + run < TABLE_ENTRIES && run < SWEEP_STEP && !pte_is_table(entries[index + run]))
@@ -136,8 +122,7 @@ static void sweep_groups(struct sweep *sweep, struct place above, struct place a
     sweep->page = next;
 }
 
-bool space_sweep(struct exo_env *space, uint64_t first, uint64_t end, uint64_t *progress)
-{
+bool space_sweep(struct exo_env *space, uint64_t first, uint64_t end, uint64_t *progress) {
     struct sweep sweep = {.space = space, .first = first, .end = end, .page = *progress};
     struct place root = {.table = space->root};
     const uint64_t *entries = frame_pointer(space->root);

@@ -21,10 +21,8 @@ static struct {
 } seen[SEEN_MAX];
 static unsigned seen_count;
 
-static void note(uint64_t cause, uint64_t va, const char *done)
-{
-    if (seen_count == SEEN_MAX)
-        return;
+static void note(uint64_t cause, uint64_t va, const char *done) {
+    if (seen_count == SEEN_MAX) return;
     seen[seen_count].cause = cause;
     seen[seen_count].pc = sys_ctx()->exception_pc;
     seen[seen_count].va = va;
@@ -33,14 +31,12 @@ static void note(uint64_t cause, uint64_t va, const char *done)
 }
 
 /* Mapped already, so only a write can fault: the page is replaced by its writable self. */
-static bool page_open(uint64_t page, uint64_t frame)
-{
+static bool page_open(uint64_t page, uint64_t frame) {
     return space_map(&space_self, page, frame_slot(frame), frame, 1,
                      EXO_PAGE_R | EXO_PAGE_W | EXO_MAP_REPLACE) == 0;
 }
 
-static bool numbered_fault(struct region *region, uint64_t va, uint64_t cause)
-{
+static bool numbered_fault(struct region *region, uint64_t va, uint64_t cause) {
     uint64_t *frames = region->context;
     uint64_t page = va & ~(uint64_t)(EXO_FRAME_BYTES - 1);
     uint64_t number = (page - region->first) / EXO_FRAME_BYTES;
@@ -50,8 +46,8 @@ static bool numbered_fault(struct region *region, uint64_t va, uint64_t cause)
         return page_open(page, frames[number]);
     }
     uint64_t frame = frame_alloc();
-    if (frame == 0 || space_map(&space_self, page, frame_slot(frame), frame, 1,
-                                EXO_PAGE_R | EXO_PAGE_W) < 0)
+    if (frame == 0 ||
+        space_map(&space_self, page, frame_slot(frame), frame, 1, EXO_PAGE_R | EXO_PAGE_W) < 0)
         return false;
     memset((void *)page, (int)number, EXO_FRAME_BYTES);
     space_protect(&space_self, page, 1, EXO_PAGE_R);
@@ -60,8 +56,7 @@ static bool numbered_fault(struct region *region, uint64_t va, uint64_t cause)
     return true;
 }
 
-static bool breakpoint(struct exo_ctx *ctx, uint64_t cause, uint64_t value)
-{
+static bool breakpoint(struct exo_ctx *ctx, uint64_t cause, uint64_t value) {
     note(cause, value, "skipped");
     /* A breakpoint has two bytes in its short form, else four. */
     uint16_t half = *(const uint16_t *)ctx->exception_pc;
@@ -69,8 +64,7 @@ static bool breakpoint(struct exo_ctx *ctx, uint64_t cause, uint64_t value)
     return true;
 }
 
-static int touch(struct region *region)
-{
+static int touch(struct region *region) {
     volatile uint8_t *bytes = (volatile uint8_t *)region->first;
     int wrong = 0;
 
@@ -82,8 +76,7 @@ static int touch(struct region *region)
     return wrong;
 }
 
-int main(int argument_count, char **arguments)
-{
+int main(int argument_count, char **arguments) {
     static uint64_t frames[PAGES];
 
     if (argument_count > 1 && strcmp(arguments[1], "crash") == 0) {
@@ -93,8 +86,7 @@ int main(int argument_count, char **arguments)
     }
     struct region *region = region_reserve(PAGES * EXO_FRAME_BYTES, EXO_FRAME_BYTES,
                                            EXO_PAGE_R | EXO_PAGE_W, numbered_fault, frames);
-    if (!region)
-        return 1;
+    if (!region) return 1;
     sys_handler_set(SYS_CAUSE_BREAKPOINT, breakpoint);
     int wrong = touch(region);
     for (unsigned i = 0; i < seen_count; i++)

@@ -10,18 +10,15 @@
 #define MIB 1048576.0
 #define TAKEN_BYTES (256 * 1024)
 
-static double machine_bytes(void)
-{
+static double machine_bytes(void) {
     const struct exo_info *info = sys_info();
     uint64_t frames = 0;
 
-    for (uint32_t i = 0; i < info->bank_count; i++)
-        frames += info->bank[i].count;
+    for (uint32_t i = 0; i < info->bank_count; i++) frames += info->bank[i].count;
     return (double)(frames * EXO_FRAME_BYTES);
 }
 
-int main(void)
-{
+int main(void) {
     printf("hello from exo: %u hart%s, %.1f MiB of memory\n", (unsigned)sys_info()->hart_count,
            sys_info()->hart_count == 1 ? "" : "s", machine_bytes() / MIB);
     printf("I hold the frames %#lx to %#lx and build my address space from them (%s)\n",
@@ -41,8 +38,7 @@ int main(void)
            TAKEN_BYTES / 1024);
 
     char *text = malloc(32);
-    if (!text)
-        return 1;
+    if (!text) return 1;
     strcpy(text, "malloc works too");
     printf("%s\n", text);
     free(text);

@@ -30,16 +30,13 @@ static struct program programs[PROGRAMS_MAX];
 static struct task tasks[PROGRAMS_MAX]; /* of the same numbers; those not started have ended */
 static uint64_t program_count;
 
-static _Noreturn void power_off(int status)
-{
+static _Noreturn void power_off(int status) {
     fflush(stdout);
-    for (;;)
-        exo_shutdown(sys_start->console, (uint64_t)status);
+    for (;;) exo_shutdown(sys_start->console, (uint64_t)status);
 }
 
 /* Split the command into programs; NULL, or what is wrong with it. */
-static const char *command_read(const char *words, uint64_t bytes)
-{
+static const char *command_read(const char *words, uint64_t bytes) {
     const char *end = words + bytes;
 
     if (bytes == 0 || end[-1] != 0)
@@ -47,8 +44,7 @@ static const char *command_read(const char *words, uint64_t bytes)
     for (program_count = 1; words < end; words += strlen(words) + 1) {
         struct program *program = &programs[program_count - 1];
         if (strcmp(words, "+") == 0) {
-            if (program_count++ == PROGRAMS_MAX)
-                return "too many programs";
+            if (program_count++ == PROGRAMS_MAX) return "too many programs";
         } else if (program->argument_count == SYS_ARGUMENTS_MAX) {
             return "too many arguments";
         } else {
@@ -56,44 +52,38 @@ static const char *command_read(const char *words, uint64_t bytes)
         }
     }
     for (uint64_t i = 0; i < program_count; i++)
-        if (programs[i].argument_count == 0)
-            return "a program's name is missing";
+        if (programs[i].argument_count == 0) return "a program's name is missing";
     return NULL;
 }
 
 /* Frames for each program: whole groups where there are any, and some are left for init. */
-static uint64_t memory_share(void)
-{
-    uint64_t share = frame_longest(EXO_GROUP_FRAMES) / (program_count + 1);
+static uint64_t memory_share(void) {
+    uint64_t longest = frame_longest(EXO_GROUP_FRAMES);
+    uint64_t kept = longest / 8 < EXO_GROUP_FRAMES ? longest / 8 : EXO_GROUP_FRAMES;
+    uint64_t share = (longest - kept) / program_count;
 
-    if (share > MEMORY_MAX)
-        share = MEMORY_MAX;
+    if (share > MEMORY_MAX) share = MEMORY_MAX;
     return share > EXO_GROUP_FRAMES ? share & ~(uint64_t)(EXO_GROUP_FRAMES - 1) : share;
 }
 
-static uint64_t slice_root(void)
-{
+static uint64_t slice_root(void) {
     const struct exo_info *info = sys_info();
 
     for (uint32_t i = 0; i < info->root_count; i++)
-        if (info->root[i].class == EXO_CLASS_SLICE)
-            return info->root[i].handle;
+        if (info->root[i].class == EXO_CLASS_SLICE) return info->root[i].handle;
     return EXO_NONE;
 }
 
 /* The first program of each round over the harts stays on this one, without a row. */
-static int64_t program_place(uint64_t number)
-{
+static int64_t program_place(uint64_t number) {
     uint64_t harts = sys_info()->hart_count;
     uint64_t hart = number % harts;
 
-    if (hart == 0)
-        return task_start(&tasks[number]);
+    if (hart == 0) return task_start(&tasks[number]);
     return task_start_on(&tasks[number], slice_root(), hart * EXO_ROWS + number / harts);
 }
 
-static int program_start(uint64_t number, uint64_t frames)
-{
+static int program_start(uint64_t number, uint64_t frames) {
     const struct program *program = &programs[number];
     const struct task_options options = {
         .arguments = program->arguments,
@@ -104,8 +94,7 @@ static int program_start(uint64_t number, uint64_t frames)
 
     if (!error) {
         error = program_place(number);
-        if (error)
-            task_end(&tasks[number]);
+        if (error) task_end(&tasks[number]);
     }
     if (error) {
         printf("init: %s: %s\n", program->arguments[0], task_error_text(error));
@@ -115,31 +104,25 @@ static int program_start(uint64_t number, uint64_t frames)
 }
 
 /* The status of a program that has ended; says why when it did not end by itself. */
-static int program_status(uint64_t number)
-{
+static int program_status(uint64_t number) {
     const struct task *task = &tasks[number];
     const char *name = programs[number].arguments[0];
 
     switch (task_state(task)) {
-    case TASK_EXITED:
-        return task_status(task);
+    case TASK_EXITED: return task_status(task);
     case TASK_FAULTED:
         task_show_fault(task, name);
         return STATUS_FAULT + (int)(task->ctx->stop_cause & 31);
-    default:
-        printf("init: %s: has gone\n", name);
-        return STATUS_FAULT;
+    default: printf("init: %s: has gone\n", name); return STATUS_FAULT;
     }
 }
 
-int main(void)
-{
+int main(void) {
     struct archive_file file;
     uint64_t lock = frame_alloc();
     int status = 0;
 
-    if (lock)
-        sys_console_lock_make(frame_slot(lock), lock);
+    if (lock) sys_console_lock_make(frame_slot(lock), lock);
     const char *command = archive_find("command", &file) ? archive_map(&file) : NULL;
     const char *wrong = command_read(command, command ? file.bytes : 0);
     if (wrong) {
@@ -148,15 +131,12 @@ int main(void)
     }
 
     uint64_t frames = memory_share();
-    for (uint64_t i = 0; i < program_count && !status; i++)
-        status = program_start(i, frames);
+    for (uint64_t i = 0; i < program_count && !status; i++) status = program_start(i, frames);
     task_run(tasks, program_count);
     for (uint64_t i = 0; i < program_count; i++) {
-        if (!tasks[i].env)
-            continue;
+        if (!tasks[i].env) continue;
         int ended = program_status(i);
-        if (!status)
-            status = ended;
+        if (!status) status = ended;
         task_end(&tasks[i]);
     }
     power_off(status);

@@ -14,8 +14,7 @@
 #define PAGE 0x3f9000 /* free, and in the same TABLE as the pages of abi.h */
 
 /* A stub for each call: raw_null, raw_page_map and so on.  The kernel returns to ra. */
-#define X(number, name, arguments) \
-    __asm__("raw_" #name ": li a7, " #number "\n ecall");
+#define X(number, name, arguments) __asm__("raw_" #name ": li a7, " #number "\n ecall");
 EXO_CALLS(X)
 #undef X
 
@@ -32,40 +31,34 @@ long raw_page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame, uint
                   uint64_t flags);
 _Noreturn void raw_exit(void);
 
-static uint64_t handle(uint64_t index)
-{
+static uint64_t handle(uint64_t index) {
     const struct exo_env *env = (const struct exo_env *)EXO_VA_ENV;
     return EXO_CAP_HANDLE(env->slot[index].word, index);
 }
 
-static void write(const char *text)
-{
+static void write(const char *text) {
     while (*text) {
         uint64_t piece[2] = {0};
         uint64_t length = 0;
         for (; length < EXO_WRITE_MAX && text[length]; length++)
             piece[length / 8] |= (uint64_t)(unsigned char)text[length] << length % 8 * 8;
         long written = raw_debug_write(handle(SLOT_CONSOLE), length, piece[0], piece[1]);
-        if (written < 0)
-            return;
+        if (written < 0) return;
         text += written;
     }
 }
 
-static void write_number(uint64_t number)
-{
+static void write_number(uint64_t number) {
     char digits[21];
     char *at = digits + sizeof(digits) - 1;
 
     *at = 0;
-    do
-        *--at = (char)('0' + number % 10);
+    do *--at = (char)('0' + number % 10);
     while (number /= 10);
     write(at);
 }
 
-void raw_main(void)
-{
+void raw_main(void) {
     const struct exo_cap *memory = &((const struct exo_env *)EXO_VA_ENV)->slot[SLOT_MEMORY];
     uint64_t frame = memory->first + memory->count - 1;
     volatile uint64_t *page = (volatile uint64_t *)PAGE;

@@ -18,21 +18,17 @@ static const uint32_t constants[ROUNDS] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
-static uint32_t rotate(uint32_t word, unsigned count)
-{
+static uint32_t rotate(uint32_t word, unsigned count) {
     return word >> count | word << (32 - count);
 }
 
-static uint32_t big_endian(const uint8_t *at)
-{
+static uint32_t big_endian(const uint8_t *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
 /* The message schedule of a block. */
-static void schedule(uint32_t words[ROUNDS], const uint8_t *block)
-{
-    for (unsigned i = 0; i < 16; i++)
-        words[i] = big_endian(block + 4 * i);
+static void schedule(uint32_t words[ROUNDS], const uint8_t *block) {
+    for (unsigned i = 0; i < 16; i++) words[i] = big_endian(block + 4 * i);
     for (unsigned i = 16; i < ROUNDS; i++) {
         uint32_t early = words[i - 15], late = words[i - 2];
         words[i] = words[i - 16] + words[i - 7] +
@@ -41,16 +37,15 @@ static void schedule(uint32_t words[ROUNDS], const uint8_t *block)
     }
 }
 
-static void compress(uint32_t state[8], const uint8_t *block)
-{
+static void compress(uint32_t state[8], const uint8_t *block) {
     uint32_t words[ROUNDS];
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
 
     schedule(words, block);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        uint32_t first = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-                         ((e & f) ^ (~e & g)) + constants[i] + words[i];
+        uint32_t first = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) +
+                         constants[i] + words[i];
         uint32_t second =
             (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
         h = g;
@@ -72,19 +67,18 @@ static void compress(uint32_t state[8], const uint8_t *block)
     state[7] += h;
 }
 
-void sha256_begin(struct sha256 *sum)
-{
+void sha256_begin(struct sha256 *sum) {
     /* Fractional parts of the square roots of the first 8 primes. */
     static const uint32_t initial[8] = {
-        0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+        0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+        0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
     };
 
     memcpy(sum->state, initial, sizeof(initial));
     sum->bytes = 0;
 }
 
-void sha256_add(struct sha256 *sum, const void *bytes, uint64_t count)
-{
+void sha256_add(struct sha256 *sum, const void *bytes, uint64_t count) {
     const uint8_t *at = bytes;
     uint64_t held = sum->bytes % SHA256_BLOCK;
 
@@ -93,8 +87,7 @@ void sha256_add(struct sha256 *sum, const void *bytes, uint64_t count)
         uint64_t room = SHA256_BLOCK - held;
         uint64_t taken = count < room ? count : room;
         memcpy(sum->block + held, at, taken);
-        if (taken < room)
-            return;
+        if (taken < room) return;
         compress(sum->state, sum->block);
         at += taken;
         count -= taken;
@@ -104,15 +97,13 @@ void sha256_add(struct sha256 *sum, const void *bytes, uint64_t count)
     memcpy(sum->block, at, count);
 }
 
-void sha256_end(struct sha256 *sum, uint8_t digest[SHA256_BYTES])
-{
+void sha256_end(struct sha256 *sum, uint8_t digest[SHA256_BYTES]) {
     static const uint8_t padding[SHA256_BLOCK] = {0x80};
     uint64_t bits = sum->bytes * 8;
     uint64_t held = sum->bytes % SHA256_BLOCK;
     uint8_t length[8];
 
-    for (unsigned i = 0; i < 8; i++)
-        length[i] = (uint8_t)(bits >> (56 - 8 * i));
+    for (unsigned i = 0; i < 8; i++) length[i] = (uint8_t)(bits >> (56 - 8 * i));
     /* The length ends a block: in this one if it has room, else in the next. */
     uint64_t end = SHA256_BLOCK - sizeof(length);
     sha256_add(sum, padding, held < end ? end - held : end + SHA256_BLOCK - held);

@@ -10,8 +10,7 @@
 
 #include "sha256.h"
 
-static int sum_file(const char *name)
-{
+static int sum_file(const char *name) {
     struct archive_file file;
     if (!archive_find(name, &file)) {
         printf("sum: %s: the boot archive has no such file\n", name);
@@ -28,23 +27,19 @@ static int sum_file(const char *name)
     sha256_begin(&sum);
     sha256_add(&sum, bytes, file.bytes);
     sha256_end(&sum, digest);
-    if (bytes)
-        mem_unmap_frames((void *)bytes);
-    for (unsigned i = 0; i < SHA256_BYTES; i++)
-        printf("%02x", digest[i]);
+    if (bytes) mem_unmap_frames((void *)bytes);
+    for (unsigned i = 0; i < SHA256_BYTES; i++) printf("%02x", digest[i]);
     printf("  %s\n", name);
     return 0;
 }
 
-int main(int argument_count, char **arguments)
-{
+int main(int argument_count, char **arguments) {
     int status = 0;
 
     if (argument_count < 2) {
         printf("usage: sum NAME...\n");
         return 2;
     }
-    for (int i = 1; i < argument_count; i++)
-        status |= sum_file(arguments[i]);
+    for (int i = 1; i < argument_count; i++) status |= sum_file(arguments[i]);
     return status;
 }

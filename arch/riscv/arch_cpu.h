@@ -19,7 +19,7 @@
 #define ARCH_CALL
 
 #ifdef EXO_COUNTERS
-#define ARCH_COUNT(member) (arch_hart_register->member++)
+#define ARCH_COUNT(member) (arch_hart_register ? arch_hart_register->facts->member++ : 0)
 #else
 #define ARCH_COUNT(member) ((void)0)
 #endif

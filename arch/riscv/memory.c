@@ -12,29 +12,23 @@
 void *memset(void *to, int byte, size_t size);
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
 
-void *memset(void *to, int byte, size_t size)
-{
+void *memset(void *to, int byte, size_t size) {
     uint64_t word = (uint8_t)byte * 0x0101010101010101ul;
     uint64_t *words = to;
     size_t left = size;
-    for (; left >= sizeof(word); left -= sizeof(word))
-        *words++ = word;
+    for (; left >= sizeof(word); left -= sizeof(word)) *words++ = word;
     uint8_t *bytes = (uint8_t *)words;
-    while (left--)
-        *bytes++ = (uint8_t)byte;
+    while (left--) *bytes++ = (uint8_t)byte;
     return to;
 }
 
-void *memcpy(void *restrict to, const void *restrict from, size_t size)
-{
+void *memcpy(void *restrict to, const void *restrict from, size_t size) {
     const uint64_t *source = from;
     uint64_t *words = to;
     size_t left = size;
-    for (; left >= sizeof(*words); left -= sizeof(*words))
-        *words++ = *source++;
+    for (; left >= sizeof(*words); left -= sizeof(*words)) *words++ = *source++;
     const uint8_t *bytes = (const uint8_t *)source;
     uint8_t *target = (uint8_t *)words;
-    while (left--)
-        *target++ = *bytes++;
+    while (left--) *target++ = *bytes++;
     return to;
 }

@@ -11,7 +11,7 @@
 
 #include "hart.h"
 
-#define VALUE(name, value) asm volatile("\n->" #name " %0" : : "i"(value))
+#define VALUE(name, value) asm volatile("\n->" #name " %0" : : "i"(value));
 #define HART(name, member) VALUE(HART_##name, offsetof(struct hart, member))
 #define ENV(name, member) VALUE(ENV_##name, offsetof(struct exo_env, member))
 #define CAP(name, member) VALUE(CAP_##name, offsetof(struct exo_cap, member))
@@ -19,93 +19,24 @@
 
 /* Never called and never linked. */
 void offsets(void);
-void offsets(void)
-{
-    HART(USER_T0, user_t0);
-    HART(USER_T1, user_t1);
-    HART(USER_SP, user_sp);
-    HART(STACK, stack);
-    HART(ENV, env);
-    HART(SPACE, space);
-    HART(CTX, ctx);
-    HART(STATE, state);
-    HART(FRAMES, frames);
-    HART(RUN, run);
-    HART(SPACE_LOCK, space_lock);
-    HART(SPACE_LOCKS, space_locks);
-    HART(WORDS, words);
-    HART(ACTIVE, active);
-    HART(IDLE, idle);
-    HART(INDEX, index);
-    HART(ID, id);
-    HART(ROW, row);
-    HART(MEMORY, memory);
-    HART(OTHERS, others);
-    HART(SATP_WRITES, satp_writes);
-    HART(SFENCES, sfences);
-    HART(CALLS, calls);
-    HART(SEEN, seen);
-
-    VALUE(ERROR_CALL, EXO_ECALL);
-    VALUE(SPACE_LOCKS, SPACE_LOCKS);
-
-    ENV(GEN, gen);
-    ENV(FRAME, frame);
-    ENV(LEADER, leader);
-    ENV(CTX, ctx);
-    ENV(ROOT, root);
-    ENV(FIRST_CAP, first_cap);
-    ENV(SAVED, saved);
-    ENV(ROWS, rows);
-    ENV(LAST, last);
-    ENV(TLB_GEN, tlb_gen);
-    ENV(SATP, satp);
-    ENV(ASID, asid);
-    ENV(CAPS_COUNT, caps_count);
-    ENV(CAPS, caps);
-    ENV(DONATION, donation);
-    ENV(SLOT, slot);
-
-    CAP(WORD, word);
-    CAP(FIRST, first);
-    CAP(COUNT, count);
-    CAP(TAIL, tail);
-    CAP(KEEP, keep);
-    CAP(EXTRA, extra);
-    CAP(MATCH, match);
-    CAP(DUE, due);
-    CAP(FROM, from);
-    CAP(CURSOR, cursor);
-    CAP(REACH, reach);
-    CAP(WALK, walk);
-    CAP(PASS, pass);
-    CAP(DEPTH, depth);
-    CAP(PARENT, parent);
-    CAP(CHILD, child);
-    CAP(PREV, prev);
-    CAP(NEXT, next);
-
-    CTX(EXCEPTION_PC, exception_pc);
-    CTX(EXCEPTION_SP, exception_sp);
-    CTX(EXCEPTION_RA, exception_ra);
-    CTX(EXCEPTION_T0, exception_t0);
-    CTX(EXCEPTION_T1, exception_t1);
-    CTX(EXCEPTION_A0, exception_a0);
-    CTX(EXCEPTION_A1, exception_a1);
-    CTX(EXCEPTION_A7, exception_a7);
-    CTX(EXCEPTION_CAUSE, exception_cause);
-    CTX(EXCEPTION_VALUE, exception_value);
-    CTX(EXCEPTION_ENTRY, exception_entry);
-    CTX(EXCEPTION_STACK, exception_stack);
-    CTX(EXCEPTION_MASK, exception_mask);
-    CTX(SWITCH_PC, switch_pc);
-    CTX(SWITCH_SP, switch_sp);
-    CTX(SWITCH_TP, switch_tp);
-    CTX(SWITCH_S, switch_s);
-    CTX(SWITCH_A0, switch_a0);
-    CTX(SWITCH_A1, switch_a1);
-    CTX(REGISTER_PC, register_pc);
-    CTX(REGISTER_X, register_x);
-    CTX(PROGRAM, program);
-    CTX(VECTOR, vector);
+// clang-format off
+void offsets(void) {
+    VALUE(ERROR_CALL, EXO_ECALL) VALUE(SPACE_LOCKS, SPACE_LOCKS)
+    HART(USER_T0, user_t0) HART(USER_T1, user_t1) HART(USER_SP, user_sp) HART(STACK, stack)
+    HART(ENV, env) HART(SPACE, space) HART(CTX, ctx) HART(STATE, state) HART(RUN, run)
+    HART(SPACE_LOCK, space_lock) HART(SPACE_LOCKS, space_locks) HART(WORDS, words)
+    HART(ACTIVE, active) HART(MEMORY, memory) HART(OTHERS, others) HART(FACTS, facts)
+    HART(CALLS, calls) HART(SEEN, seen)
+    VALUE(FACTS_SATP_WRITES, offsetof(struct exo_hart_info, satp_writes))
+    ENV(LEADER, leader) ENV(CTX, ctx) ENV(ROOT, root) ENV(SAVED, saved) ENV(ROWS, rows)
+    ENV(LAST, last) ENV(TLB_GEN, tlb_gen) ENV(SATP, satp) ENV(ASID, asid) ENV(SLOT, slot)
+    CAP(WORD, word) CAP(FIRST, first) CAP(MATCH, match)
+    CTX(EXCEPTION_PC, exception_pc) CTX(EXCEPTION_SP, exception_sp)
+    CTX(EXCEPTION_RA, exception_ra) CTX(EXCEPTION_T0, exception_t0)
+    CTX(EXCEPTION_T1, exception_t1) CTX(EXCEPTION_A0, exception_a0)
+    CTX(EXCEPTION_A1, exception_a1) CTX(EXCEPTION_A7, exception_a7)
+    CTX(EXCEPTION_CAUSE, exception_cause) CTX(EXCEPTION_VALUE, exception_value)
+    CTX(EXCEPTION_ENTRY, exception_entry) CTX(EXCEPTION_STACK, exception_stack)
+    CTX(EXCEPTION_MASK, exception_mask) CTX(REGISTER_PC, register_pc)
+    CTX(REGISTER_X, register_x)
 }

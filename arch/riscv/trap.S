@@ -28,29 +28,37 @@
 #define X(n) (CTX_REGISTER_X + 8 * ((n) - 1))
 
 /* Count an event for the bench, in a kernel built for that. */
-    .macro COUNT offset, scratch
+    .macro COUNT offset, at, scratch
 #ifdef EXO_COUNTERS
-    ld \scratch, \offset(tp)
+    ld \at, HART_FACTS(tp)
+    ld \scratch, \offset(\at)
     addi \scratch, \scratch, 1
-    sd \scratch, \offset(tp)
+    sd \scratch, \offset(\at)
 #endif
     .endm
 
-/* s0 to s11 to or from the switch area of the CTX in \ctx. */
+/* s0 to s11 to or from the CTX in \ctx. */
     .macro EACH_SAVED op, ctx
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-    \op s\n, CTX_SWITCH_S + 8 * \n(\ctx)
+    .irp n, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+    \op x\n, X(\n)(\ctx)
     .endr
     .endm
 
 /* The registers from x7 on that need no care, to or from the full area. */
     .macro EACH_FULL op, ctx
-    .irp n, 1, 2, 3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26
+    .irp n, 1,2,3,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     \op x\n, X(\n)(\ctx)
     .endr
-    .irp n, 27, 28, 29, 30, 31
-    \op x\n, X(\n)(\ctx)
-    .endr
+    .endm
+
+/* A control register, or a word spilled in the hart, to the CTX in t1. */
+    .macro STORE_CSR csr, offset
+    csrr t0, \csr
+    sd t0, \offset(t1)
+    .endm
+    .macro STORE_SPILL spill, offset
+    ld t0, \spill(tp)
+    sd t0, \offset(t1)
     .endm
 
     .text
@@ -62,10 +70,8 @@ trap_entry:
     csrr t0, scause
     addi t0, t0, -CAUSE_ECALL
     bnez t0, not_a_call
-    bltz a7, switching_call
-    beqz a7, null_call
-    sltiu t0, a7, EXO_CALL_COUNT
-    beqz t0, no_such_call
+    li t0, EXO_CALL_COUNT
+    bgeu a7, t0, special_call
     csrw sepc, ra
     sd sp, HART_USER_SP(tp)
     slli t0, a7, 3
@@ -90,11 +96,14 @@ null_call:
     csrrw tp, sscratch, tp
     sret
 
-switching_call:
+/* Numbers below zero, which may switch environments, and those that are no call's. */
+special_call:
     addi t0, a7, -EXO_CALL_yield
     beqz t0, yield
     addi t0, a7, -EXO_CALL_resume
     beqz t0, resume
+    addi t0, a7, -EXO_CALL_null
+    beqz t0, null_call
     addi t0, a7, -EXO_CALL_exit
     bnez t0, no_such_call
     ld sp, HART_STACK(tp)
@@ -136,16 +145,11 @@ not_a_call:
     bnez t0, fault
     ld t0, CTX_EXCEPTION_ENTRY(t1)
     beqz t0, fault
-    csrr t0, sepc
-    sd t0, CTX_EXCEPTION_PC(t1)
-    csrr t0, scause
-    sd t0, CTX_EXCEPTION_CAUSE(t1)
-    csrr t0, stval
-    sd t0, CTX_EXCEPTION_VALUE(t1)
-    ld t0, HART_USER_T0(tp)
-    sd t0, CTX_EXCEPTION_T0(t1)
-    ld t0, HART_USER_T1(tp)
-    sd t0, CTX_EXCEPTION_T1(t1)
+    STORE_CSR sepc, CTX_EXCEPTION_PC
+    STORE_CSR scause, CTX_EXCEPTION_CAUSE
+    STORE_CSR stval, CTX_EXCEPTION_VALUE
+    STORE_SPILL HART_USER_T0, CTX_EXCEPTION_T0
+    STORE_SPILL HART_USER_T1, CTX_EXCEPTION_T1
     sd sp, CTX_EXCEPTION_SP(t1)
     sd ra, CTX_EXCEPTION_RA(t1)
     sd a0, CTX_EXCEPTION_A0(t1)
@@ -164,14 +168,10 @@ not_a_call:
 /* All registers to the CTX, whose address is in t1; t0 and t1 were spilled. */
     .macro SAVE_FULL
     EACH_FULL sd, t1
-    csrr t0, sepc
-    sd t0, CTX_REGISTER_PC(t1)
-    csrr t0, sscratch
-    sd t0, X(4)(t1)
-    ld t0, HART_USER_T0(tp)
-    sd t0, X(5)(t1)
-    ld t0, HART_USER_T1(tp)
-    sd t0, X(6)(t1)
+    STORE_CSR sepc, CTX_REGISTER_PC
+    STORE_CSR sscratch, X(4)
+    STORE_SPILL HART_USER_T0, X(5)
+    STORE_SPILL HART_USER_T1, X(6)
     ld t0, HART_ENV(tp)
     li t1, EXO_SAVED_FULL
     sd t1, ENV_SAVED(t0)
@@ -200,14 +200,14 @@ arch_enter:
     ld t1, HART_CTX(tp)
     ld t0, ENV_SAVED(a0)
     bnez t0, enter_full
-    ld t0, CTX_SWITCH_PC(t1)
+    ld t0, CTX_REGISTER_PC(t1)
     csrw sepc, t0
-    ld t0, CTX_SWITCH_TP(t1)
+    ld t0, X(4)(t1)
     csrw sscratch, t0
-    ld sp, CTX_SWITCH_SP(t1)
+    ld sp, X(2)(t1)
     EACH_SAVED ld, t1
-    ld a0, CTX_SWITCH_A0(t1)
-    ld a1, CTX_SWITCH_A1(t1)
+    ld a0, X(10)(t1)
+    ld a1, X(11)(t1)
     .irp register, ra, t0, t1, t2, a2, a3, a4, a5, a6
     li \register, 0
     .endr
@@ -235,11 +235,11 @@ enter_full:
  */
 yield:
     ld t0, HART_CTX(tp)
-    sd ra, CTX_SWITCH_PC(t0)
-    sd sp, CTX_SWITCH_SP(t0)
+    sd ra, CTX_REGISTER_PC(t0)
+    sd sp, X(2)(t0)
     EACH_SAVED sd, t0
     csrr s0, sscratch
-    sd s0, CTX_SWITCH_TP(t0)
+    sd s0, X(4)(t0)
 
     /* A hart that sleeps and has a row of the caller must be told: the slow way does. */
     ld s0, HART_OTHERS(tp)
@@ -303,7 +303,7 @@ rows_checked:
     ld s6, HART_SEEN(s5)
     bne s6, s2, yield_enter /* stale, or the ASID is another space's too */
     ld s1, ENV_SATP(s10)
-    COUNT HART_SATP_WRITES, s2
+    COUNT FACTS_SATP_WRITES, s2, s6
     csrw satp, s1
     fence rw, w
     sw s11, HART_ACTIVE(tp)
@@ -316,11 +316,11 @@ rows_checked:
 3:  sd s7, HART_ENV(tp)
     sd s8, HART_STATE(tp)
     sd t0, HART_CTX(tp)
-    ld s1, CTX_SWITCH_PC(t0)
-    ld s2, CTX_SWITCH_TP(t0)
+    ld s1, CTX_REGISTER_PC(t0)
+    ld s2, X(4)(t0)
     csrw sepc, s1
     csrw sscratch, s2
-    ld sp, CTX_SWITCH_SP(t0)
+    ld sp, X(2)(t0)
     EACH_SAVED ld, t0
     li a0, 0
     li t0, 0

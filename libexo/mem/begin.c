@@ -7,21 +7,17 @@
 #include "mem.h"
 
 /* What the parent lent.  Without memory nothing can be allocated, and the program may still run. */
-static void start_adopt(const struct sys_start *start)
-{
+static void start_adopt(const struct sys_start *start) {
     uint64_t bitmap = start->frame_first + start->frame_used;
     uint64_t pages = frame_bitmap_frames(start->frame_count);
     uint64_t used = start->frame_used + pages;
 
-    if (start->memory == EXO_NONE || used >= start->frame_count)
-        return;
-    if (frame_range_add(start->memory, start->frame_first, start->frame_count, bitmap) < 0)
-        return;
+    if (start->memory == EXO_NONE || used >= start->frame_count) return;
+    if (frame_range_add(start->memory, start->frame_first, start->frame_count, bitmap) < 0) return;
     frame_free(start->frame_first + used, start->frame_count - used);
 }
 
-void sys_memory_begin(void)
-{
+void sys_memory_begin(void) {
     sys_handler_set(SYS_CAUSE_FETCH_PAGE, region_exception);
     sys_handler_set(SYS_CAUSE_LOAD_PAGE, region_exception);
     sys_handler_set(SYS_CAUSE_STORE_PAGE, region_exception);

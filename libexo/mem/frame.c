@@ -27,21 +27,17 @@ static uint64_t bitmap_pages; /* used of SYS_VA_BITMAP */
 static uint64_t free_count;
 static uint64_t promised;
 
-uint64_t frame_bitmap_frames(uint64_t count)
-{
+uint64_t frame_bitmap_frames(uint64_t count) {
     return (count + FRAMES_PER_PAGE - 1) / FRAMES_PER_PAGE;
 }
 
-int64_t frame_range_add(uint64_t slot, uint64_t first, uint64_t count, uint64_t bitmap)
-{
+int64_t frame_range_add(uint64_t slot, uint64_t first, uint64_t count, uint64_t bitmap) {
     uint64_t pages = frame_bitmap_frames(count);
-    if (range_count == FRAME_RANGES_MAX || pages > BITMAP_PAGES - bitmap_pages)
-        return EXO_EFULL;
+    if (range_count == FRAME_RANGES_MAX || pages > BITMAP_PAGES - bitmap_pages) return EXO_EFULL;
 
     uint64_t va = SYS_VA_BITMAP + bitmap_pages * EXO_FRAME_BYTES;
     int64_t error = space_map(&space_self, va, slot, bitmap, pages, EXO_PAGE_R | EXO_PAGE_W);
-    if (error < 0)
-        return error;
+    if (error < 0) return error;
 
     struct range *range = &ranges[range_count++];
     bitmap_pages += pages;
@@ -52,38 +48,30 @@ int64_t frame_range_add(uint64_t slot, uint64_t first, uint64_t count, uint64_t 
         .taken = (uint64_t *)va,
         .low = (count + BITS - 1) / BITS,
     };
-    for (uint64_t i = 0; i < range->low; i++)
-        range->taken[i] = ~0ul;
+    for (uint64_t i = 0; i < range->low; i++) range->taken[i] = ~0ul;
     return 0;
 }
 
-static struct range *range_of(uint64_t frame)
-{
+static struct range *range_of(uint64_t frame) {
     for (uint64_t i = 0; i < range_count; i++)
-        if (frame - ranges[i].first < ranges[i].count)
-            return &ranges[i];
+        if (frame - ranges[i].first < ranges[i].count) return &ranges[i];
     return NULL;
 }
 
-uint64_t frame_slot(uint64_t frame)
-{
+uint64_t frame_slot(uint64_t frame) {
     const struct range *range = range_of(frame);
     return range ? range->slot : EXO_NONE;
 }
 
 /* The bits of word `word` that offsets [from, to) have. */
-static uint64_t word_mask(uint64_t word, uint64_t from, uint64_t to)
-{
+static uint64_t word_mask(uint64_t word, uint64_t from, uint64_t to) {
     uint64_t mask = ~0ul;
-    if (from > word * BITS)
-        mask &= ~0ul << (from - word * BITS);
-    if (to < (word + 1) * BITS)
-        mask &= ~(~0ul << (to - word * BITS));
+    if (from > word * BITS) mask &= ~0ul << (from - word * BITS);
+    if (to < (word + 1) * BITS) mask &= ~(~0ul << (to - word * BITS));
     return mask;
 }
 
-void frame_take(uint64_t first, uint64_t count)
-{
+void frame_take(uint64_t first, uint64_t count) {
     struct range *range = range_of(first);
     uint64_t from = first - range->first;
     uint64_t to = from + count;
@@ -91,12 +79,10 @@ void frame_take(uint64_t first, uint64_t count)
     for (uint64_t word = from / BITS; word * BITS < to; word++)
         range->taken[word] |= word_mask(word, from, to);
     free_count -= count;
-    if (range->fresh < to)
-        range->fresh = to;
+    if (range->fresh < to) range->fresh = to;
 }
 
-void frame_free(uint64_t first, uint64_t count)
-{
+void frame_free(uint64_t first, uint64_t count) {
     struct range *range = range_of(first);
     uint64_t from = first - range->first;
     uint64_t to = from + count;
@@ -104,13 +90,11 @@ void frame_free(uint64_t first, uint64_t count)
     for (uint64_t word = from / BITS; word * BITS < to; word++)
         range->taken[word] &= ~word_mask(word, from, to);
     free_count += count;
-    if (range->low > from / BITS)
-        range->low = from / BITS;
+    if (range->low > from / BITS) range->low = from / BITS;
 }
 
 /* The first taken offset at or after `from`, or `limit` when none is before it. */
-static uint64_t taken_after(const struct range *range, uint64_t from, uint64_t limit)
-{
+static uint64_t taken_after(const struct range *range, uint64_t from, uint64_t limit) {
     while (from < limit) {
         uint64_t word = range->taken[from / BITS] >> from % BITS;
         if (word) {
@@ -123,8 +107,7 @@ static uint64_t taken_after(const struct range *range, uint64_t from, uint64_t l
 }
 
 /* The first free offset at or after `from`, or the count when there is none. */
-static uint64_t free_after(const struct range *range, uint64_t from)
-{
+static uint64_t free_after(const struct range *range, uint64_t from) {
     while (from < range->count) {
         uint64_t word = ~range->taken[from / BITS] >> from % BITS;
         if (word) {
@@ -136,21 +119,18 @@ static uint64_t free_after(const struct range *range, uint64_t from)
     return range->count;
 }
 
-static uint64_t align_up(uint64_t value, uint64_t align)
-{
+static uint64_t align_up(uint64_t value, uint64_t align) {
     return (value + align - 1) & ~(align - 1);
 }
 
 /* Take the lowest fitting frames of one range: their first, or 0. */
-static uint64_t range_alloc(struct range *range, uint64_t count, uint64_t align, uint64_t *stale)
-{
+static uint64_t range_alloc(struct range *range, uint64_t count, uint64_t align, uint64_t *stale) {
     uint64_t at = free_after(range, range->low * BITS);
 
     range->low = at / BITS;
     while (at < range->count) {
         at = align_up(range->first + at, align) - range->first;
-        if (at >= range->count || count > range->count - at)
-            return 0;
+        if (at >= range->count || count > range->count - at) return 0;
         uint64_t end = taken_after(range, at, at + count);
         if (end == at + count) {
             if (stale)
@@ -163,30 +143,20 @@ static uint64_t range_alloc(struct range *range, uint64_t count, uint64_t align,
     return 0;
 }
 
-uint64_t frame_alloc_range(uint64_t count, uint64_t align, uint64_t *stale)
-{
-    if (count == 0 || count > frame_count_free())
-        return 0;
+uint64_t frame_alloc_range(uint64_t count, uint64_t align, uint64_t *stale) {
+    if (count == 0 || count > frame_count_free()) return 0;
     for (uint64_t i = 0; i < range_count; i++) {
         uint64_t first = range_alloc(&ranges[i], count, align, stale);
-        if (first)
-            return first;
+        if (first) return first;
     }
     return 0;
 }
 
-uint64_t frame_alloc(void)
-{
-    return frame_alloc_range(1, 1, NULL);
-}
+uint64_t frame_alloc(void) { return frame_alloc_range(1, 1, NULL); }
 
-uint64_t frame_count_free(void)
-{
-    return free_count - promised;
-}
+uint64_t frame_count_free(void) { return free_count - promised; }
 
-uint64_t frame_longest(uint64_t align)
-{
+uint64_t frame_longest(uint64_t align) {
     uint64_t longest = 0;
 
     for (uint64_t i = 0; i < range_count; i++) {
@@ -195,29 +165,22 @@ uint64_t frame_longest(uint64_t align)
         while (at < range->count) {
             uint64_t end = taken_after(range, at, range->count);
             at = align_up(range->first + at, align) - range->first;
-            if (end > at && end - at > longest)
-                longest = end - at;
+            if (end > at && end - at > longest) longest = end - at;
             at = free_after(range, end);
         }
     }
     return longest < frame_count_free() ? longest : frame_count_free();
 }
 
-bool frame_promise(uint64_t count)
-{
-    if (count > frame_count_free())
-        return false;
+bool frame_promise(uint64_t count) {
+    if (count > frame_count_free()) return false;
     promised += count;
     return true;
 }
 
-void frame_promise_end(uint64_t count)
-{
-    promised -= count;
-}
+void frame_promise_end(uint64_t count) { promised -= count; }
 
-uint64_t frame_alloc_promised(void)
-{
+uint64_t frame_alloc_promised(void) {
     promised--;
     return frame_alloc();
 }

@@ -9,8 +9,7 @@
 static struct region *heap;
 static uint64_t heap_bytes; /* in use, of the region */
 
-void *sbrk(ptrdiff_t increment)
-{
+void *sbrk(ptrdiff_t increment) {
     if (!heap)
         heap = region_reserve_at(MEM_VA_HEAP, MEM_VA_HEAP_END, EXO_PAGE_R | EXO_PAGE_W,
                                  manager_fault, NULL);

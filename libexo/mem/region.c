@@ -11,36 +11,28 @@
 static struct region regions[REGIONS_MAX];
 static uint64_t retried; /* the page of the last fault on a present page, + 1; 0: none */
 
-static uint64_t page_up(uint64_t bytes)
-{
+static uint64_t page_up(uint64_t bytes) {
     return (bytes + EXO_FRAME_BYTES - 1) & ~(uint64_t)(EXO_FRAME_BYTES - 1);
 }
 
-struct region *region_find(uint64_t va)
-{
+struct region *region_find(uint64_t va) {
     for (struct region *region = regions; region < regions + REGIONS_MAX; region++)
-        if (region->first && va >= region->first && va < region->end)
-            return region;
+        if (region->first && va >= region->first && va < region->end) return region;
     return NULL;
 }
 
 /* A region that shares a byte with [first, end), or NULL. */
-static struct region *region_overlap(uint64_t first, uint64_t end)
-{
+static struct region *region_overlap(uint64_t first, uint64_t end) {
     for (struct region *region = regions; region < regions + REGIONS_MAX; region++)
-        if (region->first && first < region->end && region->first < end)
-            return region;
+        if (region->first && first < region->end && region->first < end) return region;
     return NULL;
 }
 
-struct region *region_reserve_at(uint64_t first, uint64_t end, uint64_t rights,
-                                 region_fault *fault, void *context)
-{
-    if (first == 0 || first >= end || end > EXO_VA_LIMIT || region_overlap(first, end))
-        return NULL;
+struct region *region_reserve_at(uint64_t first, uint64_t end, uint64_t rights, region_fault *fault,
+                                 void *context) {
+    if (first == 0 || first >= end || end > EXO_VA_LIMIT || region_overlap(first, end)) return NULL;
     for (struct region *region = regions; region < regions + REGIONS_MAX; region++) {
-        if (region->first)
-            continue;
+        if (region->first) continue;
         *region = (struct region){
             .first = first,
             .end = end,
@@ -54,32 +46,23 @@ struct region *region_reserve_at(uint64_t first, uint64_t end, uint64_t rights,
 }
 
 struct region *region_reserve(uint64_t bytes, uint64_t align, uint64_t rights, region_fault *fault,
-                              void *context)
-{
+                              void *context) {
     uint64_t first = MEM_VA_REGIONS;
 
-    if (bytes == 0 || bytes > MEM_VA_REGIONS_END - MEM_VA_REGIONS)
-        return NULL;
-    if (align < EXO_FRAME_BYTES)
-        align = EXO_FRAME_BYTES;
+    if (bytes == 0 || bytes > MEM_VA_REGIONS_END - MEM_VA_REGIONS) return NULL;
+    if (align < EXO_FRAME_BYTES) align = EXO_FRAME_BYTES;
     bytes = page_up(bytes);
     for (;;) {
-        if (first > MEM_VA_REGIONS_END - bytes)
-            return NULL;
+        if (first > MEM_VA_REGIONS_END - bytes) return NULL;
         const struct region *other = region_overlap(first, first + bytes + EXO_FRAME_BYTES);
-        if (!other)
-            return region_reserve_at(first, first + bytes, rights, fault, context);
+        if (!other) return region_reserve_at(first, first + bytes, rights, fault, context);
         first = (other->end + EXO_FRAME_BYTES + align - 1) & ~(align - 1);
     }
 }
 
-void region_release(struct region *region)
-{
-    *region = (struct region){0};
-}
+void region_release(struct region *region) { *region = (struct region){0}; }
 
-bool region_retry(uint64_t va)
-{
+bool region_retry(uint64_t va) {
     uint64_t page = (va >> EXO_FRAME_SHIFT) + 1;
     bool again = retried == page;
 
@@ -88,24 +71,18 @@ bool region_retry(uint64_t va)
 }
 
 /* The PAGE right that an access needs, by its cause. */
-static uint64_t access_right(uint64_t cause)
-{
+static uint64_t access_right(uint64_t cause) {
     switch (cause) {
-    case SYS_CAUSE_FETCH_PAGE:
-        return EXO_PAGE_X;
-    case SYS_CAUSE_STORE_PAGE:
-        return EXO_PAGE_W;
-    default:
-        return EXO_PAGE_R;
+    case SYS_CAUSE_FETCH_PAGE: return EXO_PAGE_X;
+    case SYS_CAUSE_STORE_PAGE: return EXO_PAGE_W;
+    default: return EXO_PAGE_R;
     }
 }
 
-bool region_exception(struct exo_ctx *ctx, uint64_t cause, uint64_t value)
-{
+bool region_exception(struct exo_ctx *ctx, uint64_t cause, uint64_t value) {
     struct region *region = region_find(value);
 
     (void)ctx;
-    if (!region || !region->fault || !(region->rights & access_right(cause)))
-        return false;
+    if (!region || !region->fault || !(region->rights & access_right(cause))) return false;
     return region->fault(region, value, cause);
 }

@@ -17,25 +17,19 @@ struct sys_start sys_init_start;
 extern void __libc_init_array(void);
 int main(int argument_count, char **arguments);
 
-bool sys_is_init(void)
-{
-    return sys_start == &sys_init_start;
-}
+bool sys_is_init(void) { return sys_start == &sys_init_start; }
 
-static void init_start_fill(void)
-{
+static void init_start_fill(void) {
     const struct exo_info *info = sys_info();
 
     for (uint32_t i = 0; i < info->root_count; i++)
-        if (info->root[i].class == EXO_CLASS_MACHINE)
-            sys_init_start.console = info->root[i].handle;
+        if (info->root[i].class == EXO_CLASS_MACHINE) sys_init_start.console = info->root[i].handle;
 }
 
 /* Point at the strings of the start block, and return how many there are. */
-static int arguments_split(struct sys_start *start, char **arguments)
-{
-    char *at = start->arguments;
-    char *end = at + sizeof(start->arguments);
+static int arguments_split(struct sys_start *start, char **arguments) {
+    char *at = sys_argument_bytes(start);
+    char *end = at + SYS_ARGUMENT_BYTES;
     int count = 0;
 
     /* The parent is believed in what it lends, but a missing NUL must not run off the page. */
@@ -47,8 +41,7 @@ static int arguments_split(struct sys_start *start, char **arguments)
     return count;
 }
 
-void sys_begin(struct sys_start *start)
-{
+void sys_begin(struct sys_start *start) {
     static char *arguments[SYS_ARGUMENTS_MAX + 1];
     int count = 0;
 
@@ -65,8 +58,7 @@ void sys_begin(struct sys_start *start)
     exit(main(count, arguments));
 }
 
-void _exit(int status)
-{
+void _exit(int status) {
     sys_console_flush();
     sys_ctx()->program[SYS_WORD_STATUS] = (uint64_t)status & 0xff;
     exo_exit();

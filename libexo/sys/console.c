@@ -21,21 +21,15 @@
 static char line[256];
 static uint64_t line_bytes;
 
-static uint32_t *console_lock(void)
-{
-    return sys_start->lock ? (uint32_t *)SYS_VA_CONSOLE : NULL;
-}
+static uint32_t *console_lock(void) { return sys_start->lock ? (uint32_t *)SYS_VA_CONSOLE : NULL; }
 
-static bool lock_take(uint32_t *lock)
-{
+static bool lock_take(uint32_t *lock) {
     for (int tries = 0; tries < LOCK_TRIES; tries++)
-        if (!__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
-            return true;
+        if (!__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)) return true;
     return false;
 }
 
-void sys_console_write(const char *bytes, uint64_t length)
-{
+void sys_console_write(const char *bytes, uint64_t length) {
     uint32_t *lock = console_lock();
     bool locked = lock && lock_take(lock);
 
@@ -44,53 +38,43 @@ void sys_console_write(const char *bytes, uint64_t length)
         uint64_t count = length < EXO_WRITE_MAX ? length : EXO_WRITE_MAX;
         memcpy(piece, bytes, count);
         struct exo_result result = exo_debug_write(sys_start->console, count, piece[0], piece[1]);
-        if (result.value < 0)
-            break;
+        if (result.value < 0) break;
         bytes += result.value;
         length -= (uint64_t)result.value;
     }
-    if (locked)
-        __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+    if (locked) __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
 
-int64_t sys_console_lock_make(uint64_t slot, uint64_t frame)
-{
+int64_t sys_console_lock_make(uint64_t slot, uint64_t frame) {
     struct exo_result result =
         exo_page_map(EXO_SELF, SYS_VA_CONSOLE, slot, frame, 1, EXO_PAGE_R | EXO_PAGE_W);
-    if (result.value < 0)
-        return result.value;
+    if (result.value < 0) return result.value;
     memset((void *)SYS_VA_CONSOLE, 0, EXO_FRAME_BYTES);
     sys_init_start.lock = slot;
     sys_init_start.lock_frame = frame;
     return 0;
 }
 
-void sys_console_flush(void)
-{
+void sys_console_flush(void) {
     uint64_t length = line_bytes;
 
     line_bytes = 0;
-    if (length > 0)
-        sys_console_write(line, length);
+    if (length > 0) sys_console_write(line, length);
 }
 
-static int console_put(char c, FILE *file)
-{
+static int console_put(char c, FILE *file) {
     (void)file;
     line[line_bytes++] = c;
-    if (c == '\n' || line_bytes == sizeof(line))
-        sys_console_flush();
+    if (c == '\n' || line_bytes == sizeof(line)) sys_console_flush();
     return (unsigned char)c;
 }
 
-static int console_get(FILE *file)
-{
+static int console_get(FILE *file) {
     (void)file;
     return EOF;
 }
 
-static int console_sync(FILE *file)
-{
+static int console_sync(FILE *file) {
     (void)file;
     sys_console_flush();
     return 0;

@@ -4,28 +4,22 @@
  */
 #include <exo/sys.h>
 
-const char *sys_error_name(int64_t error)
-{
+const char *sys_error_name(int64_t error) {
     switch (error) {
 #define X(number, name, text) \
-    case number:              \
-        return #name;
+    case number: return #name;
         EXO_ERRORS(X)
 #undef X
-    default:
-        return "unknown";
+    default: return "unknown";
     }
 }
 
-const char *sys_error_text(int64_t error)
-{
+const char *sys_error_text(int64_t error) {
     switch (error) {
 #define X(number, name, text) \
-    case number:              \
-        return text;
+    case number: return text;
         EXO_ERRORS(X)
 #undef X
-    default:
-        return "unknown";
+    default: return "unknown";
     }
 }

@@ -11,6 +11,12 @@
 
 #include "sys.h"
 
+/* exception.S reads these three by their place. */
+_Static_assert(offsetof(struct exo_ctx, exception_pc) == 0 &&
+                   offsetof(struct exo_ctx, exception_sp) == 8 &&
+                   offsetof(struct exo_ctx, exception_ra) == 16,
+               "the record begins with pc, sp and ra");
+
 static sys_handler *handlers[SYS_CAUSES];
 static _Alignas(16) char stack[8192];
 
@@ -28,33 +34,27 @@ static const char *const cause_texts[SYS_CAUSES] = {
     [SYS_CAUSE_STORE_PAGE] = "store page fault",
 };
 
-const char *sys_cause_text(uint64_t cause)
-{
+const char *sys_cause_text(uint64_t cause) {
     const char *text = cause < SYS_CAUSES ? cause_texts[cause] : NULL;
     return text ? text : "unknown exception";
 }
 
-sys_handler *sys_handler_set(uint64_t cause, sys_handler *handler)
-{
-    if (cause >= SYS_CAUSES)
-        return NULL;
+sys_handler *sys_handler_set(uint64_t cause, sys_handler *handler) {
+    if (cause >= SYS_CAUSES) return NULL;
     sys_handler *old = handlers[cause];
     handlers[cause] = handler;
     return old;
 }
 
-void sys_exception(void)
-{
+void sys_exception(void) {
     struct exo_ctx *ctx = sys_ctx();
     uint64_t cause = ctx->exception_cause;
     sys_handler *handler = cause < SYS_CAUSES ? handlers[cause] : NULL;
 
-    if (!handler || !handler(ctx, cause, ctx->exception_value))
-        ctx->exception_entry = 0;
+    if (!handler || !handler(ctx, cause, ctx->exception_value)) ctx->exception_entry = 0;
 }
 
-void sys_exception_begin(void)
-{
+void sys_exception_begin(void) {
     struct exo_ctx *ctx = sys_ctx();
 
     ctx->exception_stack = (uint64_t)(stack + sizeof(stack));

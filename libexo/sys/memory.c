@@ -8,6 +8,4 @@
  */
 #include <exo/sys.h>
 
-void sys_memory_begin(void)
-{
-}
+void sys_memory_begin(void) {}

@@ -12,19 +12,16 @@
 #define CONTENT_BEFORE 2 /* start block and stack page */
 #define PAGE_MASK ((uint64_t)EXO_FRAME_BYTES - 1)
 
-static uint64_t segment_first(const struct elf_segment *segment)
-{
+static uint64_t segment_first(const struct elf_segment *segment) {
     return segment->address & ~PAGE_MASK;
 }
 
-static uint64_t segment_frames(const struct elf_segment *segment)
-{
+static uint64_t segment_frames(const struct elf_segment *segment) {
     uint64_t end = segment->address + segment->memory_bytes;
     return (end - segment_first(segment) + PAGE_MASK) / EXO_FRAME_BYTES;
 }
 
-uint64_t image_frames(const struct elf_image *image)
-{
+uint64_t image_frames(const struct elf_image *image) {
     uint64_t frames = CONTENT_BEFORE;
 
     for (uint32_t i = 0; i < image->segment_count; i++)
@@ -32,8 +29,7 @@ uint64_t image_frames(const struct elf_image *image)
     return frames;
 }
 
-void image_fill(struct build *build)
-{
+void image_fill(struct build *build) {
     uint8_t *at = build->content + CONTENT_BEFORE * EXO_FRAME_BYTES;
 
     for (uint32_t i = 0; i < build->image.segment_count; i++) {
@@ -48,14 +44,12 @@ void image_fill(struct build *build)
     }
 }
 
-static uint64_t segment_rights(const struct elf_segment *segment)
-{
+static uint64_t segment_rights(const struct elf_segment *segment) {
     return EXO_PAGE_R | (segment->flags & ELF_W ? EXO_PAGE_W : 0) |
            (segment->flags & ELF_X ? EXO_PAGE_X : 0);
 }
 
-int64_t image_map(struct build *build)
-{
+int64_t image_map(struct build *build) {
     uint64_t frame = build->content_frame + 1;
     int64_t error = space_map(&build->space, SYS_VA_STACK_TOP - EXO_FRAME_BYTES, build->memory,
                               frame, 1, EXO_PAGE_R | EXO_PAGE_W);

@@ -12,11 +12,11 @@ struct build {
     struct task *task;
     const struct task_options *options;
     struct elf_image image;
-    const uint8_t *file;  /* the ELF file, mapped */
-    uint64_t next;        /* first frame of its memory that is not in use */
-    uint64_t memory;      /* child's handle of its memory */
-    struct space space;   /* the child's */
-    uint8_t *content;     /* start block, stack page and image, mapped here */
+    const uint8_t *file; /* the ELF file, mapped */
+    uint64_t next;       /* first frame of its memory that is not in use */
+    uint64_t memory;     /* child's handle of its memory */
+    struct space space;  /* the child's */
+    uint8_t *content;    /* start block, stack page and image, mapped here */
     uint64_t content_frame;
     uint64_t content_count;
 };

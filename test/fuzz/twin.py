@@ -74,7 +74,7 @@ def need(condition, error):
 
 class Slot:
     __slots__ = ('link', 'place', 'state', 'cls', 'rights', 'gen', 'first', 'count', 'tail', 'keep', 'extra', 'match',
-                 'cursor', 'depth', 'parent', 'kids')
+                 'cursor', 'depth', 'parent', 'kids', 'born')
 
     def __init__(self, link, place, gen=0):
         self.link, self.place, self.gen = link, place, gen
@@ -82,7 +82,7 @@ class Slot:
 
     def clear(self, state=EMPTY):
         self.state, self.cls, self.rights = state, 0, 0
-        self.first = self.count = self.tail = self.keep = self.extra = self.match = self.cursor = self.depth = 0
+        self.first = self.count = self.tail = self.keep = self.extra = self.match = self.cursor = self.depth = self.born = 0
         self.parent, self.kids = 0, []
 
     def end(self):
@@ -100,19 +100,16 @@ class Slot:
     def fillable(self):
         return self.state == EMPTY and self.gen < GEN_MAX - 1
 
-    def shown(self):
-        """What is compared with the kernel's slot."""
-        return (self.state, self.cls, self.rights, self.place >> 11, self.gen, self.first, self.count,
-                self.tail, self.keep, self.extra, self.match, self.depth, self.parent, tuple(self.kids))
-
 
 class Env:
     """An environment; what belongs to a space is in its leader's."""
     __slots__ = ('frame', 'gen', 'state', 'flags', 'hart', 'leader', 'ctx', 'root', 'first_cap', 'caps', 'caps_gen',
-                 'tlb_gen', 'asid', 'sweep', 'added', 'rows')
+                 'tlb_gen', 'asid', 'sweep', 'added', 'rows', 'donated',
+                 'born')
 
     def __init__(self, **values):
         self.flags = self.hart = self.first_cap = self.caps_gen = self.tlb_gen = self.asid = self.sweep = 0
+        self.donated = self.born = 0
         self.caps, self.added, self.rows = [0] * CAPS_FRAMES, [], set()
         for name, value in values.items():
             setattr(self, name, value)
@@ -222,7 +219,7 @@ class Machine:
         slot = self.find(space, handle)
         need(slot.state == LIVE or slot.state == CUTTING and self.rule('usecut'), 'SLOT')
         need(slot.cls == cls, 'CLASS')
-        need(rights & ~slot.rights == 0, 'RIGHTS')
+        need(rights & ~slot.rights == 0 and slot.count, 'RIGHTS')
         return slot
 
     def table_of(self, space):
@@ -308,7 +305,7 @@ class Machine:
         need(frame in self.envs and self.envs[frame].gen == gen, 'ENV')
         slot.clear(OPEN)
         slot.gen += 1
-        slot.extra, slot.match = frame, gen
+        slot.extra, slot.match, slot.born = frame, gen, self.envs[frame].born
         return slot.handle()
 
     def unlent(self, slot, first, count):
@@ -513,7 +510,6 @@ class Machine:
         if env == 0:
             return space
         slot = self.use(space, env, ENVC, CONTROL)
-        need(slot.covers(slot.first, 1), 'SLOT')
         need(not self.dying(slot.first), 'DYING')
         return self.leader(slot.first)
 
@@ -946,7 +942,6 @@ class Machine:
             self.give_up(hart, READY)
             return self.run(index, self.wait(hart, 1))
         slot = self.use(hart.space, handle, ENVC, CALL)
-        need(slot.count, 'SLOT')
         need(self.claim_env(hart, slot.first, self.envs[slot.first].gen), 'STATE')
         self.give_up(hart, READY)
         return self.run(index, self.switch(hart, slot.first))
@@ -966,7 +961,6 @@ class Machine:
         target = hart.env
         if env:
             via = self.use(hart.space, env, ENVC, 0)
-            need(via.count, 'SLOT')
             target = via.first
             need(not self.dying(target), 'DYING')
         runner = self.harts[row // ROWS]
@@ -979,7 +973,7 @@ class Machine:
     # ---------------------------------------------------------------- environments
     def make_env(self, frame, ctx, root, leader):
         gen, self.next_gen = self.next_gen if self.rule('envgen') else 1, self.next_gen + 1
-        self.envs[frame] = env = Env(frame=frame, gen=gen, state=STOPPED, leader=leader, ctx=ctx,
+        self.envs[frame] = env = Env(frame=frame, gen=gen, born=self.next_gen, state=STOPPED, leader=leader, ctx=ctx,
                                      root=root or self.envs[leader].root)
         self.word1[frame], self.word1[ctx] = None, frame
         if root:
@@ -1024,6 +1018,8 @@ class Machine:
         hole = env.caps.index(0)
         self.word1[frame] = space
         self.donate(slot, frame * 32, frame)
+        env.donated += 1
+        self.slots[frame * 32].extra = env.donated
         for i in range(1, CAPS_SLOTS):
             self.slots[frame * 32 + i] = Slot(frame * 32 + i, (hole + 1) << 12 | i << 7, env.caps_gen)
         env.caps[hole] = frame
@@ -1049,7 +1045,6 @@ class Machine:
 
     def env_regs(self, hart, handle, operation):
         slot = self.use(self.harts[hart].space, handle, ENVC, 0 if operation == 4 else CONTROL)
-        need(slot.count, 'SLOT')
         name = slot.first
         env = self.envs[name]
         if operation == 4:
@@ -1144,13 +1139,146 @@ class Machine:
     # ---------------------------------------------------------------- the machine
     def debug_write(self, hart, handle, length, low, high):
         slot = self.use(self.harts[hart].space, handle, MACHINE, CONSOLE)
-        need(slot.count, 'SLOT')
         need(length <= 16, 'ARGUMENT')
         self.console += (low.to_bytes(8, 'little') + high.to_bytes(8, 'little'))[:length]
         return length
 
     def null(self, hart):
         return OK
+
+    # ---------------------------------------------------------------- what is compared with a kernel, word by word
+    def shown_frame(self, frame):
+        kind, word = self.type.get(frame, DATA), 0
+        if kind == ENV:
+            env = self.envs[frame]
+            word = ready_word(env.gen) - READY | env.state | env.flags | env.hart << 11
+        elif kind == TABLE:
+            at = self.word1[frame]
+            word = 2 << 61 | at.level << 46 | at.parent << 20 | at.index << 11 | at.closing << 10 | at.live
+        elif kind in (ROOT, CTX, CAPS):
+            word = {ROOT: 3, CTX: 4, CAPS: 5}[kind] << 61 | self.word1[frame]
+        return kind << 56 | self.maps.get(frame, 0) << 24, word
+
+    def shown_group(self, group):
+        return self.typed.get(group, 0) << 32 | self.leaves.get(group, 0)
+
+    def shown_slot(self, link):
+        slot, before, after = self.slots.get(link), 0, 0
+        if slot is None:                                   # of a joined environment, which has no slots
+            slot = Slot(link, 0)
+        elif slot.parent:
+            ring = self.slots[slot.parent].kids
+            at = ring.index(link)
+            before, after = ring[at - 1], ring[(at + 1) % len(ring)]
+        return (slot.state, slot.cls, slot.rights if slot.count else 0, slot.place >> 11, slot.gen, slot.first, slot.count,
+                slot.tail, slot.keep, slot.extra, slot.match, slot.depth, slot.parent, slot.kids[0] if slot.kids else 0,
+                before, after)
+
+    def shown_row(self, row):
+        env, binder, gen = self.rows.get(row, (0, 0, 0))
+        return (env, ready_word(gen), binder, self.holder[row]) if env else (0, 0, 0, self.holder[row])
+
+    def shown_env(self, frame):
+        env = self.envs[frame]
+        used = [i for i, caps in enumerate(env.caps) if caps]
+        return (env.gen, env.leader, env.ctx, env.root, env.first_cap, sum(1 << hart for hart in env.rows), env.asid,
+                used[-1] + 1 if used else 0, env.caps_gen, env.donated, *env.caps)
+
+    # ---------------------------------------------------------------- the walker: every invariant, in any state
+    def holds(self, space, frame, count, rights):
+        return any(slot.cls == PAGE and slot.state in (LIVE, CUTTING) and slot.first <= frame
+                   and frame + count <= slot.end() and rights & ~slot.rights == 0 for slot in self.table_of(space))
+
+    def walk(self):
+        maps, leaves, seen = {}, {}, set()
+        for space in [name for name, env in self.envs.items() if env.leader == name]:
+            self.walk_table(space, self.envs[space].root, 2, maps, leaves, seen)
+        for frame in set(maps) | {frame for frame, count in self.maps.items() if count}:
+            sure(self.maps.get(frame, 0) == maps.get(frame, 0), 'mappings of frame %x' % frame)
+        typed = {}
+        for frame, kind in self.type.items():
+            typed[frame // GROUP] = typed.get(frame // GROUP, 0) + 1
+            sure(kind != TABLE or frame in seen, 'TABLE %x is in no space' % frame)
+            if kind in (ENV, CTX, ROOT, CAPS):
+                sure(any(slot.cls == DONATION and slot.first == frame for slot in self.slots.values()),
+                     'donation of %x' % frame)
+        for group in set(typed) | set(self.typed) | set(leaves) | set(self.leaves):
+            now = typed.get(group, 0), leaves.get(group, 0)
+            sure((self.typed.get(group, 0), self.leaves.get(group, 0)) == now, 'words of group %x' % group)
+            sure(not (now[0] and now[1]), 'a large leaf over a typed frame of group %x' % group)
+        for slot in self.slots.values():
+            self.walk_slot(slot)
+        for row, (name, binder, gen) in self.rows.items():
+            sure(name in self.envs and self.envs[name].gen == gen, 'row %d names a dead environment' % row)
+            sure(binder in self.envs and any(slot.cls == SLICE and slot.first <= row < slot.end()
+                                             for slot in self.table_of(binder)), 'row %d is not its binder\'s' % row)
+        for hart in self.harts:
+            self.walk_hart(hart)
+
+    def walk_table(self, space, table, level, maps, leaves, seen):
+        entries = self.tables[table]
+        present = {i: pte for i, pte in entries.items() if pte & V}
+        seen.add(table)
+        if level < 2:
+            sure(self.type.get(table) == TABLE and self.word1[table].live == len(present), 'live entries of %x' % table)
+        for index, pte in present.items():
+            frame, count, rights = pte_frame(pte), 1 << 9 * level, pte_rights(pte)
+            if is_table(pte):
+                at = self.word1.get(frame)
+                sure(self.type.get(frame) == TABLE and frame not in seen, 'pointer to %x' % frame)
+                sure((at.parent, at.index, at.level) == (table, index, level - 1), 'parent of %x' % frame)
+                sure(self.holds(space, frame, 1, R | W), 'TABLE %x is outside the slots of %x' % (frame, space))
+                self.walk_table(space, frame, level - 1, maps, leaves, seen)
+                continue
+            if self.type.get(frame) != INFO or rights != R:
+                sure(self.holds(space, frame, count, rights), 'leaf to %x is outside the slots of %x' % (frame, space))
+            sure(rights == R or all(self.type.get(x, DATA) in (DATA, CTX, RING) for x in range(frame, frame + count)),
+                 'writable typed frame %x' % frame)
+            where, key = (leaves, frame // GROUP) if level else (maps, frame)
+            where[key] = where.get(key, 0) + 1
+
+    def walk_slot(self, slot):
+        if slot.state == OPEN:
+            env = self.envs.get(slot.extra)
+            sure(not env or env.gen != slot.match or env.born == slot.born, 'slot %x is open for a stranger' % slot.link)
+        if not slot.cls:
+            return
+        sure(slot.cls != ENVC or slot.first in self.envs, 'slot %x names a dead environment' % slot.link)
+        sure(not slot.parent or slot.link in self.slots[slot.parent].kids, 'slot %x is an orphan' % slot.link)
+        for n, kid in enumerate(slot.kids):
+            child = self.slots[kid]
+            sure(child.parent == slot.link and child.first >= slot.first and child.end() <= slot.end()
+                 and child.depth == slot.depth + 1, 'child %x' % kid)
+            sure(DONATION in (child.cls, slot.cls) or child.cls == slot.cls and child.rights & ~slot.rights == 0,
+                 'rights of %x' % kid)
+            sure(child.keep == 0 or child.cls == DONATION or slot.state == CUTTING
+                 or child.first + child.keep <= slot.first + slot.keep, 'promise of %x' % kid)
+            sure(slot.cls != SLICE or all(child.end() <= self.slots[other].first or self.slots[other].end() <= child.first
+                                          for other in slot.kids[n + 1:]), 'siblings of %x' % kid)
+
+    def walk_hart(self, hart):
+        if hart.env:
+            sure(hart.env in self.envs and self.envs[hart.env].state == RUN and self.envs[hart.env].hart == hart.index,
+                 'hart %d does not run what it has' % hart.index)
+        if not hart.satp or hart.satp != hart.space:
+            return
+        sure(hart.satp in self.envs, 'hart %d is in a dead space' % hart.index)
+        for (asid, page, level), pte in hart.tlb.items():
+            if asid != self.envs[hart.satp].asid:
+                continue
+            frame = pte_frame(pte)
+            if is_table(pte):
+                sure(self.type.get(frame) == TABLE, 'hart %d walks frame %x' % (hart.index, frame))
+                continue
+            sure(self.holds(hart.satp, frame, 1 << 9 * level, pte_rights(pte)) or self.type.get(frame) == INFO,
+                 'hart %d reaches frame %x of another' % (hart.index, frame))
+            sure(not pte_rights(pte) & W or all(self.type.get(x, DATA) in (DATA, CTX)
+                 for x in range(frame, frame + (1 << 9 * level))), 'hart %d writes frame %x' % (hart.index, frame))
+
+
+def sure(condition, what):
+    if not condition:
+        raise Broken(what)
 
 
 def ready_word(gen):

@@ -27,17 +27,25 @@ static const struct machine *boot_machine;
 
 /* ---- calls ---- */
 
-static const int call_arguments[] = {
-#define X(number, name, arguments) [(number) + 3] = (arguments),
-    EXO_CALLS(X)
+/* How many arguments a call has. */
+static int call_arguments(int number)
+{
+    switch (number) {
+#define X(its_number, name, arguments) \
+    case its_number:                   \
+        return arguments;
+        EXO_CALLS(X)
 #undef X
-};
+    default:
+        return 0;
+    }
+}
 
 static struct result call_by_number(void)
 {
     const uint64_t *a = job.arguments;
     void *function = job.hart->calls[job.number];
-    switch (call_arguments[job.number + 3]) {
+    switch (call_arguments(job.number)) {
     case 0:
         return ((struct result(*)(void))function)();
     case 1:
@@ -108,17 +116,17 @@ static enum host_state hart_run(uint64_t index, int number, const uint64_t *argu
 enum host_state host_call(uint64_t hart, int number, const uint64_t arguments[7])
 {
     struct host_model *model = &host_models[hart];
-    if (model->state != HOST_PROGRAM || number < -3 || number >= EXO_CALL_COUNT) {
+    if (model->state != HOST_PROGRAM || number < EXO_CALL_null || number >= EXO_CALL_COUNT) {
         fprintf(stderr, "host_call: hart %lu cannot call %d\n", hart, number);
         abort();
     }
     model->result = (struct result){0, 0};
-    if (number == EXO_CALL_resume)
-        return HOST_PROGRAM; /* no registers, so nothing to go back to */
+    if (number == EXO_CALL_resume || number == EXO_CALL_null)
+        return HOST_PROGRAM; /* assembly alone: no register is here to be changed */
     struct exo_ctx *ctx = harts[hart]->ctx;
     enum host_state state = hart_run(hart, number, arguments, 7);
-    if (number == EXO_CALL_yield)
-        model->result = (struct result){(int64_t)ctx->switch_a0, ctx->switch_a1};
+    if (number == EXO_CALL_yield) /* its answer waits in a0 and a1, x10 and x11 */
+        model->result = (struct result){(int64_t)ctx->register_x[9], ctx->register_x[10]};
     return state;
 }
 

@@ -52,7 +52,7 @@ def test_objects_are_printed(waiting_machine):
     assert re.search(r"^ +0x[0-9a-f]+ LIVE +MACHINE", output, re.M), output
     assert re.search(r"^frame 0x[0-9a-f]+ at 0x[0-9a-f]+: ENV", output, re.M), output
     assert re.search(r"^level 0: .* leaf 0x[0-9a-f]+ RX", output, re.M), output
-    assert re.search(r"^level 0: .* absent", output, re.M), output
+    assert re.search(r"^level 1: .* absent", output, re.M), output
     assert "is not RAM" in output and "usage: exo-pt ENV VA" in output, output
 
 

@@ -32,8 +32,9 @@ def host_sum(path):
 
 
 @pytest.mark.parametrize("smp", [1, 4])
-def test_real_file(real_file, smp):
-    result = exo_qemu.run("sum", real_file.name, files=[real_file], smp=smp)
+@pytest.mark.parametrize("program", ["sum", "sum_large"])
+def test_real_file(real_file, program, smp):
+    result = exo_qemu.run(program, real_file.name, files=[real_file], smp=smp)
     assert result.status == 0, result
     assert host_sum(real_file) in result.lines, result
 

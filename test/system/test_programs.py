@@ -16,7 +16,7 @@ def test_hello_is_the_default_and_says_what_to_try():
 
 
 @pytest.mark.parametrize("smp", [1, 4])
-@pytest.mark.parametrize("program", ["hello", "fault", "raw", "two"])
+@pytest.mark.parametrize("program", ["hello", "hello_large", "fault", "raw", "two"])
 def test_program_ends_well(program, smp):
     result = exo_qemu.run(program, smp=smp)
     assert result.status == 0, result

@@ -19,16 +19,16 @@
 
 #define EXO_FRAME_SHIFT 12
 #define EXO_FRAME_BYTES 4096
-#define EXO_GROUP_SHIFT 9      /* frames of a group: one large leaf, 2 MiB */
+#define EXO_GROUP_SHIFT 9 /* frames of a group: one large leaf, 2 MiB */
 #define EXO_GROUP_FRAMES 512
 #define EXO_VA_LIMIT 0x4000000000 /* user addresses are below 2^38 */
 
 /* Largest amounts of one call. */
-#define EXO_PAGES_MAX 256  /* pages of a range call */
-#define EXO_WRITE_MAX 16   /* bytes of a debug_write */
-#define EXO_DEPTH_MAX 32   /* depth of the capability tree */
+#define EXO_PAGES_MAX 256 /* pages of a range call */
+#define EXO_WRITE_MAX 16  /* bytes of a debug_write */
+#define EXO_DEPTH_MAX 32  /* depth of the capability tree */
 #define EXO_HARTS_MAX 32
-#define EXO_ROWS 64        /* rows of a hart's slice vector */
+#define EXO_ROWS 64 /* rows of a hart's slice vector */
 
 /*
  * An environment argument is a handle of class ENV with CONTROL, or EXO_SELF.
@@ -79,62 +79,63 @@
  *                            returns how many bytes were written
  *   shutdown(slot, status)
  */
-#define EXO_CALLS(X)        \
-    X(-3, exit, 0)          \
-    X(-2, resume, 0)        \
-    X(-1, yield, 1)         \
-    X(0, null, 0)           \
-    X(1, cap_derive, 7)     \
-    X(2, cap_grant, 5)      \
-    X(3, cap_revoke, 3)     \
-    X(4, cap_drop, 2)       \
-    X(5, caps_add, 2)       \
-    X(6, caps_del, 1)       \
-    X(7, table_link, 5)     \
-    X(8, table_unlink, 3)   \
-    X(9, page_map, 6)       \
-    X(10, page_unmap, 4)    \
-    X(11, page_protect, 4)  \
-    X(12, page_harvest, 3)  \
-    X(13, env_create, 5)    \
-    X(14, env_regs, 2)      \
-    X(15, env_reap, 1)      \
-    X(16, slice_bind, 3)    \
-    X(17, debug_write, 4)   \
-    X(18, shutdown, 2)
-#define EXO_CALL_COUNT 19 /* numbers 0 to 18; those below zero may switch environments */
+#define EXO_CALLS(X)       \
+    X(-4, null, 0)         \
+    X(-3, exit, 0)         \
+    X(-2, resume, 0)       \
+    X(-1, yield, 1)        \
+    X(0, cap_derive, 7)    \
+    X(1, cap_grant, 5)     \
+    X(2, cap_revoke, 3)    \
+    X(3, cap_drop, 2)      \
+    X(4, caps_add, 2)      \
+    X(5, caps_del, 1)      \
+    X(6, table_link, 5)    \
+    X(7, table_unlink, 3)  \
+    X(8, page_map, 6)      \
+    X(9, page_unmap, 4)    \
+    X(10, page_protect, 4) \
+    X(11, page_harvest, 3) \
+    X(12, env_create, 5)   \
+    X(13, env_regs, 2)     \
+    X(14, env_reap, 1)     \
+    X(15, slice_bind, 3)   \
+    X(16, debug_write, 4)  \
+    X(17, shutdown, 2)
+#define EXO_CALL_COUNT 18 /* numbers 0 to 17; those below zero are assembly's */
 
+#define EXO_CALL_null -4
 #define EXO_CALL_exit -3
 #define EXO_CALL_resume -2
 #define EXO_CALL_yield -1
 
 /* Errors: number, name, text. */
-#define EXO_ERRORS(X)                                                        \
-    X(-1, AGAIN, "a bounded step was done; call again")                      \
-    X(-2, REAP, "an environment must be reaped first; a1 is its ENV frame")  \
-    X(-3, SELF, "the call would kill its own caller")                        \
-    X(-4, CALL, "there is no such call")                                     \
-    X(-5, SLOT, "no such slot, or its state or generation is another")       \
-    X(-6, CLASS, "the capability is of another class")                       \
-    X(-7, RANGE, "the names are not in the range of the capability")         \
-    X(-8, RIGHTS, "the capability lacks a right")                            \
-    X(-9, DEPTH, "the capability tree would be too deep")                    \
-    X(-10, KEEP, "a promised prefix is in the way")                          \
-    X(-11, OVERLAP, "names of an exclusive class are lent already")          \
-    X(-12, ROOT, "a root or a first ENV capability cannot do this")          \
-    X(-13, CHILDREN, "the capability has children or donations")             \
-    X(-14, BUSY, "something is still bound to the name")                     \
-    X(-15, NOTOPEN, "the receiver's slot is not open for the caller")        \
-    X(-16, ENV, "there is no such environment")                              \
-    X(-17, DYING, "the environment is dying")                                \
-    X(-18, STATE, "the environment is in another state")                     \
-    X(-19, ARGUMENT, "an argument is out of bounds")                         \
-    X(-20, ADDRESS, "the virtual address is unaligned or out of bounds")     \
-    X(-21, NOTABLE, "a TABLE is missing on the way to the entry")            \
-    X(-22, PRESENT, "the entry is present")                                  \
-    X(-23, ABSENT, "the entry is absent")                                    \
-    X(-24, CLOSING, "the TABLE is being emptied")                            \
-    X(-25, TYPE, "the frame is of another type")                             \
+#define EXO_ERRORS(X)                                                       \
+    X(-1, AGAIN, "a bounded step was done; call again")                     \
+    X(-2, REAP, "an environment must be reaped first; a1 is its ENV frame") \
+    X(-3, SELF, "the call would kill its own caller")                       \
+    X(-4, CALL, "there is no such call")                                    \
+    X(-5, SLOT, "no such slot, or its state or generation is another")      \
+    X(-6, CLASS, "the capability is of another class")                      \
+    X(-7, RANGE, "the names are not in the range of the capability")        \
+    X(-8, RIGHTS, "the capability lacks a right")                           \
+    X(-9, DEPTH, "the capability tree would be too deep")                   \
+    X(-10, KEEP, "a promised prefix is in the way")                         \
+    X(-11, OVERLAP, "names of an exclusive class are lent already")         \
+    X(-12, ROOT, "a root or a first ENV capability cannot do this")         \
+    X(-13, CHILDREN, "the capability has children or donations")            \
+    X(-14, BUSY, "something is still bound to the name")                    \
+    X(-15, NOTOPEN, "the receiver's slot is not open for the caller")       \
+    X(-16, ENV, "there is no such environment")                             \
+    X(-17, DYING, "the environment is dying")                               \
+    X(-18, STATE, "the environment is in another state")                    \
+    X(-19, ARGUMENT, "an argument is out of bounds")                        \
+    X(-20, ADDRESS, "the virtual address is unaligned or out of bounds")    \
+    X(-21, NOTABLE, "a TABLE is missing on the way to the entry")           \
+    X(-22, PRESENT, "the entry is present")                                 \
+    X(-23, ABSENT, "the entry is absent")                                   \
+    X(-24, CLOSING, "the TABLE is being emptied")                           \
+    X(-25, TYPE, "the frame is of another type")                            \
     X(-26, FULL, "there is no room for another")
 
 /* Classes of capability. */
@@ -160,7 +161,7 @@
 
 /* States of a slot. */
 #define EXO_SLOT_EMPTY 0
-#define EXO_SLOT_OPEN 1    /* a named environment's space may grant into it */
+#define EXO_SLOT_OPEN 1 /* a named environment's space may grant into it */
 #define EXO_SLOT_LIVE 2
 #define EXO_SLOT_CUTTING 3 /* its tail is being taken */
 #define EXO_SLOT_LOST 4    /* revoked, its handle unchanged; cap_drop makes it EMPTY */
@@ -202,8 +203,8 @@
 #define EXO_HARVEST_DIRTY 4
 
 /* Operations of env_regs. */
-#define EXO_REGS_GET 0   /* copy a stopped environment's registers to the caller's vector */
-#define EXO_REGS_SET 1   /* ... and back from it; the environment starts with all of them */
+#define EXO_REGS_GET 0 /* copy a stopped environment's registers to the caller's vector */
+#define EXO_REGS_SET 1 /* ... and back from it; the environment starts with all of them */
 #define EXO_REGS_START 2
 #define EXO_REGS_STOP 3
 #define EXO_REGS_STATE 4 /* answers the EXO_STATE_ number */
@@ -246,8 +247,8 @@
 #define EXO_STATE_STOPPED 1
 #define EXO_STATE_READY 2
 #define EXO_STATE_RUN 3
-#define EXO_FLAG_STOP 0x10 /* to be stopped by the hart that runs it */
-#define EXO_FLAG_KILL 0x20 /* DYING: never scheduled again */
+#define EXO_FLAG_STOP 0x10  /* to be stopped by the hart that runs it */
+#define EXO_FLAG_KILL 0x20  /* DYING: never scheduled again */
 #define EXO_FLAG_FAULT 0x40 /* stopped by a fault while its upcall was masked */
 #define EXO_ENV_HART_SHIFT 11
 #define EXO_ENV_GEN_SHIFT 37
@@ -271,7 +272,7 @@
 #define EXO_PASS_CUT 2  /* looking for children to cut */
 
 #define EXO_CAP_SHIFT 7 /* a link shifted by this is a physical address */
-#define EXO_CAP_STATE(word) ((word) & 7)
+#define EXO_CAP_STATE(word) ((word)&7)
 #define EXO_CAP_CLASS(word) ((word) >> 3 & 15)
 #define EXO_CAP_RIGHTS(word) ((word) >> 7 & 15)
 #define EXO_CAP_RIGHTS_SHIFT 7
@@ -279,13 +280,13 @@
 #define EXO_CAP_PLACE_SHIFT 11
 /* The handle of the slot with this word and index: 0 to 15 of an ENV frame, 1 to 31 of a CAPS frame. */
 #define EXO_CAP_HANDLE(word, index) \
-    (((word) & ~(uint64_t)0x7ff) | ((uint64_t)((index) & 15) << EXO_HANDLE_INDEX_SHIFT))
+    (((word) & ~(uint64_t)0x7ff) | ((uint64_t)((index)&15) << EXO_HANDLE_INDEX_SHIFT))
 
-/* Which area of the CTX holds the registers of an environment that does not run. */
-#define EXO_SAVED_SWITCH 0 /* after a call: pc, sp, tp, s0 to s11 */
-#define EXO_SAVED_FULL 1   /* all registers */
+/* How many registers of an environment that does not run are in its CTX. */
+#define EXO_SAVED_SWITCH 0 /* by a call that switches: some */
+#define EXO_SAVED_FULL 1   /* all */
 
-#define EXO_INFO_MAGIC 0x4f464e494f5845    /* "EXOINFO" */
+#define EXO_INFO_MAGIC 0x4f464e494f5845      /* "EXOINFO" */
 #define EXO_ARCHIVE_MAGIC 0x31484352414f5845 /* "EXOARCH1" */
 
 #ifndef __ASSEMBLER__
@@ -325,23 +326,23 @@ struct exo_cap {
     uint64_t word;
     uint64_t first; /* usable names: [first, first + count) */
     uint64_t count;
-    uint64_t tail;  /* names after those that are being cut */
-    uint64_t keep;  /* promised prefix, in names */
-    uint64_t extra; /* ENV: mask of event bits; OPEN: the ENV frame it is open for */
-    uint64_t match; /* ENV: its state word when READY; OPEN: generation of `extra` */
-    uint64_t due;   /* revocation asked for: by when, in time-counter ticks */
-    uint64_t from;  /* ... and the first name that is to go */
+    uint64_t tail;   /* names after those that are being cut */
+    uint64_t keep;   /* promised prefix, in names */
+    uint64_t extra;  /* ENV: mask of event bits; OPEN: the ENV frame it is open for */
+    uint64_t match;  /* ENV: its state word when READY; OPEN: generation of `extra` */
+    uint64_t due;    /* revocation asked for: by when, in time-counter ticks */
+    uint64_t from;   /* ... and the first name that is to go */
     uint64_t cursor; /* progress of a grant's look at the names; a new binding sets it to 0 */
-    uint64_t reach; /* `from` of the walk over the children */
-    uint32_t walk;  /* the next child of that walk (link) */
-    uint8_t pass;   /* EXO_PASS_ of that walk */
-    uint8_t depth;  /* 0 for a root */
+    uint64_t reach;  /* `from` of the walk over the children */
+    uint32_t walk;   /* the next child of that walk (link) */
+    uint8_t pass;    /* EXO_PASS_ of that walk */
+    uint8_t depth;   /* 0 for a root */
     uint16_t reserved0;
     uint32_t parent;
     uint32_t child;
     uint32_t prev;
     uint32_t next;
-    uint64_t sweep;  /* progress of a cut's sweep: page number */
+    uint64_t sweep; /* progress of a cut's sweep: page number */
     uint64_t reserved1;
 };
 
@@ -350,23 +351,23 @@ struct exo_cap {
  * kept here, so it can be shown.
  */
 struct exo_env {
-    uint64_t gen;    /* generation, all 64 bits */
-    uint64_t frame;  /* its own frame number */
-    uint64_t leader; /* physical address of the ENV frame of the leader of its space */
-    uint64_t ctx;    /* physical address of its CTX frame */
-    uint64_t root;   /* ROOT frame of its space */
+    uint64_t gen;       /* generation, all 64 bits */
+    uint64_t frame;     /* its own frame number */
+    uint64_t leader;    /* physical address of the ENV frame of the leader of its space */
+    uint64_t ctx;       /* physical address of its CTX frame */
+    uint64_t root;      /* ROOT frame of its space */
     uint64_t first_cap; /* its first ENV capability (link), 0 when dropped */
-    uint64_t saved;  /* where its registers are while it does not run: EXO_SAVED_ */
-    uint64_t rows;   /* mask of harts that have a row bound to it */
-    uint64_t last;   /* kernel's own: tells whether it ran last on a hart, 0 if saved whole */
+    uint64_t saved;     /* where its registers are while it does not run: EXO_SAVED_ */
+    uint64_t rows;      /* mask of harts that have a row bound to it */
+    uint64_t last;      /* kernel's own: tells whether it ran last on a hart, 0 if saved whole */
     /* Of the space; only the leader's count. */
     uint64_t tlb_gen; /* the TLB generation, unique in the machine */
     uint64_t satp;    /* kernel's own: the value that enters it */
     uint64_t asid;
-    uint64_t sweep;   /* progress of its reaping: page number */
-    uint64_t caps_count; /* entries of caps[] in use, holes included */
-    uint64_t caps_gen;   /* generation with which the slots of a new CAPS frame begin */
-    uint64_t caps_donated; /* CAPS frames ever donated: the stamp of the newest */
+    uint64_t sweep;                 /* progress of its reaping: page number */
+    uint64_t caps_count;            /* entries of caps[] in use, holes included */
+    uint64_t caps_gen;              /* generation with which the slots of a new CAPS frame begin */
+    uint64_t caps_donated;          /* CAPS frames ever donated: the stamp of the newest */
     uint64_t caps[EXO_CAPS_FRAMES]; /* CAPS frames, 0 for a hole */
     uint64_t reserved0[81];
     struct exo_cap slot[EXO_ENV_SLOTS];
@@ -397,23 +398,20 @@ struct exo_ctx {
     uint64_t exception_entry; /* where the handler begins; 0 stops the program */
     uint64_t exception_stack; /* its sp */
     uint64_t exception_mask;  /* not 0 while the handler runs: another fault stops the program */
-    uint64_t stop_cause; /* the exception that stopped the environment: scause */
-    uint64_t stop_value; /* ... and its stval; the registers are at register_pc */
-    uint64_t reserved0[17]; /* slice end upcall, critical flag, slice times */
-    /* Registers kept by a call that switches: a0 is its result. */
-    uint64_t switch_pc;
-    uint64_t switch_sp;
-    uint64_t switch_tp;
-    uint64_t switch_s[12];
-    uint64_t switch_a0;
-    uint64_t switch_a1;
-    uint64_t reserved1[15];
-    /* All registers: register_pc, then x1 to x31. */
+    uint64_t stop_cause;      /* the exception that stopped the environment: scause */
+    uint64_t stop_value;      /* ... and its stval; the registers are at register_pc */
+    uint64_t reserved0[17];   /* slice end upcall, critical flag, slice times */
+    uint64_t reserved1[32];
+    /*
+     * The registers while it does not run: pc, then x1 to x31.  A call that
+     * switches writes only pc, sp, tp, s0 to s11, a0 and a1, and only those
+     * come back; a start, a stop or an interruption uses all.
+     */
     uint64_t register_pc;
     uint64_t register_x[31];
-    uint64_t reserved2[32];  /* floating point */
+    uint64_t reserved2[32]; /* floating point */
     uint64_t reserved3[64];
-    uint64_t program[64];    /* never read or written by the kernel */
+    uint64_t program[64];           /* never read or written by the kernel */
     uint64_t vector[EXO_PAGES_MAX]; /* frame numbers, registers or harvest of a call */
 };
 
@@ -427,8 +425,8 @@ struct exo_row {
 };
 
 struct exo_hart_info {
-    uint64_t id;    /* hartid of the platform */
-    uint64_t flags; /* EXO_HART_ */
+    uint64_t id;          /* hartid of the platform */
+    uint64_t flags;       /* EXO_HART_ */
     uint64_t satp_writes; /* counted only by a kernel built with EXO_COUNTERS */
     uint64_t sfences;
 };
@@ -455,23 +453,24 @@ struct exo_bank {
 /* INFO: the facts of the machine, at EXO_VA_INFO in init. */
 struct exo_info {
     uint64_t magic;
-    uint32_t version;      /* EXO_ABI_VERSION */
-    uint32_t bytes;        /* of this structure */
-    uint64_t info_frame;   /* of this structure; all INFO frames map read-only with no slot */
+    uint32_t version;    /* EXO_ABI_VERSION */
+    uint32_t bytes;      /* of this structure */
+    uint64_t info_frame; /* of this structure; all INFO frames map read-only with no slot */
     uint64_t timebase_hz;
-    uint64_t frame_table;  /* first INFO frame of the frame table */
-    uint64_t ram_first;    /* the frame that its entry 0 tells of */
-    uint64_t ram_count;    /* entries; holes are of type KERNEL */
-    uint64_t group_table;  /* first INFO frame of the group words: leaves in the low, typed frames in the high half */
-    uint64_t slice_table;  /* first INFO frame of the slice vectors, one frame a hart */
-    uint64_t init_env;     /* init's ENV frame */
-    uint64_t archive;      /* first frame of the boot archive */
+    uint64_t frame_table; /* first INFO frame of the frame table */
+    uint64_t ram_first;   /* the frame that its entry 0 tells of */
+    uint64_t ram_count;   /* entries; holes are of type KERNEL */
+    uint64_t
+        group_table; /* first INFO frame of the group words: leaves in the low, typed frames in the high half */
+    uint64_t slice_table; /* first INFO frame of the slice vectors, one frame a hart */
+    uint64_t init_env;    /* init's ENV frame */
+    uint64_t archive;     /* first frame of the boot archive */
     uint64_t archive_bytes;
-    uint64_t asid_count;   /* address-space identifiers in use */
+    uint64_t asid_count; /* address-space identifiers in use */
     uint32_t hart_count;
     uint32_t root_count;
     uint32_t bank_count;
-    uint32_t sbi_version;  /* as SBI BASE tells it */
+    uint32_t sbi_version;       /* as SBI BASE tells it */
     uint64_t boot_instructions; /* instret at the kernel's first instruction */
     struct exo_root_info root[EXO_ROOTS_MAX];
     struct exo_bank bank[EXO_BANKS_MAX];
@@ -499,43 +498,38 @@ struct exo_archive_entry {
     uint64_t bytes;
 };
 
-#define EXO_SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type " is ABI")
-#define EXO_OFFSET(type, member, offset) \
-    _Static_assert(offsetof(type, member) == (offset), "offset of " #member " is ABI")
+#define EXO_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " is ABI")
+#define EXO_AT(type, member, offset) (offsetof(struct type, member) == (offset))
+#define EXO_LAYOUT(type, members) _Static_assert(members, "the layout of " #type " is ABI")
+/* Members of 8 bytes follow each other: the offset of each one checked here fixes those before. */
 EXO_SIZE(struct exo_frame, 16);
+EXO_LAYOUT(exo_frame, EXO_AT(exo_frame, word0, 0) && EXO_AT(exo_frame, word1, 8));
 EXO_SIZE(struct exo_cap, 128);
-EXO_OFFSET(struct exo_cap, first, 8);
-EXO_OFFSET(struct exo_cap, count, 16);
-EXO_OFFSET(struct exo_cap, tail, 24);
-EXO_OFFSET(struct exo_cap, keep, 32);
-EXO_OFFSET(struct exo_cap, extra, 40);
-EXO_OFFSET(struct exo_cap, match, 48);
-EXO_OFFSET(struct exo_cap, due, 56);
-EXO_OFFSET(struct exo_cap, from, 64);
-EXO_OFFSET(struct exo_cap, cursor, 72);
-EXO_OFFSET(struct exo_cap, reach, 80);
-EXO_OFFSET(struct exo_cap, walk, 88);
-EXO_OFFSET(struct exo_cap, pass, 92);
-EXO_OFFSET(struct exo_cap, depth, 93);
-EXO_OFFSET(struct exo_cap, parent, 96);
-EXO_OFFSET(struct exo_cap, child, 100);
-EXO_OFFSET(struct exo_cap, prev, 104);
-EXO_OFFSET(struct exo_cap, next, 108);
+EXO_LAYOUT(exo_cap, EXO_AT(exo_cap, word, 0) && EXO_AT(exo_cap, first, 8) &&
+                        EXO_AT(exo_cap, count, 16) && EXO_AT(exo_cap, tail, 24) &&
+                        EXO_AT(exo_cap, keep, 32) && EXO_AT(exo_cap, extra, 40) &&
+                        EXO_AT(exo_cap, match, 48) && EXO_AT(exo_cap, due, 56) &&
+                        EXO_AT(exo_cap, from, 64) && EXO_AT(exo_cap, cursor, 72) &&
+                        EXO_AT(exo_cap, reach, 80) && EXO_AT(exo_cap, walk, 88) &&
+                        EXO_AT(exo_cap, pass, 92) && EXO_AT(exo_cap, depth, 93) &&
+                        EXO_AT(exo_cap, parent, 96) && EXO_AT(exo_cap, child, 100) &&
+                        EXO_AT(exo_cap, prev, 104) && EXO_AT(exo_cap, next, 108) &&
+                        EXO_AT(exo_cap, sweep, 112));
 EXO_SIZE(struct exo_env, 4096);
-EXO_OFFSET(struct exo_env, leader, 16);
-EXO_OFFSET(struct exo_env, caps, 128);
-EXO_OFFSET(struct exo_env, slot, 1024);
-EXO_OFFSET(struct exo_env, donation, 3072);
+EXO_LAYOUT(exo_env, EXO_AT(exo_env, leader, 16) && EXO_AT(exo_env, root, 32) &&
+                        EXO_AT(exo_env, last, 64) && EXO_AT(exo_env, caps_count, 104) &&
+                        EXO_AT(exo_env, caps, 128) && EXO_AT(exo_env, slot, 1024) &&
+                        EXO_AT(exo_env, donation, 3072));
 EXO_SIZE(struct exo_caps, 4096);
 EXO_SIZE(struct exo_ctx, 4096);
-EXO_OFFSET(struct exo_ctx, exception_entry, 80);
-EXO_OFFSET(struct exo_ctx, switch_pc, 256);
-EXO_OFFSET(struct exo_ctx, register_pc, 512);
-EXO_OFFSET(struct exo_ctx, program, 1536);
-EXO_OFFSET(struct exo_ctx, vector, 2048);
+EXO_LAYOUT(exo_ctx, EXO_AT(exo_ctx, exception_cause, 64) && EXO_AT(exo_ctx, exception_entry, 80) &&
+                        EXO_AT(exo_ctx, stop_cause, 104) && EXO_AT(exo_ctx, register_pc, 512) &&
+                        EXO_AT(exo_ctx, program, 1536) && EXO_AT(exo_ctx, vector, 2048));
 EXO_SIZE(struct exo_row, 64);
+EXO_SIZE(struct exo_hart_info, 32);
 EXO_SIZE(struct exo_root_info, 32);
-EXO_OFFSET(struct exo_info, root, 128);
+EXO_LAYOUT(exo_info, EXO_AT(exo_info, timebase_hz, 24) && EXO_AT(exo_info, archive, 80) &&
+                         EXO_AT(exo_info, hart_count, 104) && EXO_AT(exo_info, root, 128));
 EXO_SIZE(struct exo_info, 128 + 32 * EXO_ROOTS_MAX + 16 * EXO_BANKS_MAX + 32 * EXO_HARTS_MAX);
 EXO_SIZE(struct exo_archive, 64);
 EXO_SIZE(struct exo_archive_entry, 64);

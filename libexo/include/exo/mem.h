@@ -145,8 +145,8 @@ struct region *region_reserve(uint64_t bytes, uint64_t align, uint64_t rights, r
                               void *context);
 
 /* The same at a place that the caller chose; NULL also when something is there. */
-struct region *region_reserve_at(uint64_t first, uint64_t end, uint64_t rights,
-                                 region_fault *fault, void *context);
+struct region *region_reserve_at(uint64_t first, uint64_t end, uint64_t rights, region_fault *fault,
+                                 void *context);
 
 /* Forget a region.  What is mapped there stays mapped: unmap it first. */
 void region_release(struct region *region);

@@ -66,9 +66,13 @@ struct sys_start {
     uint64_t lock_frame; /* what `lock` is for */
     uint64_t argument_count;
     uint64_t reserved;
-    char arguments[EXO_FRAME_BYTES - 128]; /* that many strings, one after the other */
 };
-EXO_SIZE(struct sys_start, 4096);
+_Static_assert(sizeof(struct sys_start) == 128, "parent and child agree on the start block");
+
+/* Behind it, in the same frame, lie argument_count strings, one after the other. */
+#define SYS_ARGUMENT_BYTES (EXO_FRAME_BYTES - sizeof(struct sys_start))
+
+static inline char *sys_argument_bytes(struct sys_start *start) { return (char *)(start + 1); }
 
 /* a0 and a1 of a call: value below 0 is an enum exo_error. */
 struct exo_result {
@@ -106,20 +110,11 @@ struct exo_result exo_debug_write(uint64_t slot, uint64_t length, uint64_t low, 
 struct exo_result exo_shutdown(uint64_t slot, uint64_t status);
 
 /* The pages at their fixed places. */
-static inline struct exo_ctx *sys_ctx(void)
-{
-    return (struct exo_ctx *)EXO_VA_CTX;
-}
+static inline struct exo_ctx *sys_ctx(void) { return (struct exo_ctx *)EXO_VA_CTX; }
 
-static inline const struct exo_env *sys_env(void)
-{
-    return (const struct exo_env *)EXO_VA_ENV;
-}
+static inline const struct exo_env *sys_env(void) { return (const struct exo_env *)EXO_VA_ENV; }
 
-static inline const struct exo_info *sys_info(void)
-{
-    return (const struct exo_info *)EXO_VA_INFO;
-}
+static inline const struct exo_info *sys_info(void) { return (const struct exo_info *)EXO_VA_INFO; }
 
 /*
  * The program's start block.  For init, which no program started, it holds no
@@ -134,8 +129,7 @@ extern uint64_t sys_start_instructions;
 bool sys_is_init(void);
 
 /* instret now. */
-static inline uint64_t sys_instructions(void)
-{
+static inline uint64_t sys_instructions(void) {
     uint64_t value;
     __asm__ volatile("rdinstret %0" : "=r"(value));
     return value;

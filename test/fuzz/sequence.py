@@ -1,0 +1,464 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The sequence fuzzer: random calls from several environments on several harts, on the kernel core and on its twin.
+
+    sequence.py SERVER --minutes 2           fuzz; prints the steps done; exits with 1 when the kernel is wrong
+    sequence.py SERVER --seed 7 --steps N    the same for so many steps; runs of a seed are always the same
+    sequence.py SERVER --run SEED            one run again
+    sequence.py SERVER --replay FILE         a trace that a failing run has written
+    sequence.py SERVER --traces DIRECTORY    the directed traces, then each rule dropped from the twin
+
+A run is a freshly booted machine and some hundred operations (machine.py says what they are).  In two runs of three the
+kernel and the twin are compared after every operation, and long jobs are driven to their end before that.  In the third
+kind there is no twin: long jobs are left half-done and mixed, ENTER pauses half-way, only the walker of the invariants
+judges, and at the end init must get every name back.  A run that fails is made shorter and written as a trace.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+
+import twin as spec
+from machine import Diverged, Pair, Server
+from twin import EMPTY, OPEN, LIVE, CUTTING, LOST, PAGE, SLICE, ENVC, MACHINE
+
+RUN_OPERATIONS = 400
+COMPARE_ALL = 24                                           # operations between two complete comparisons
+JOBS = ('cap_grant', 'cap_revoke', 'cap_drop', 'env_reap')
+
+WEIGHTS = {'cap_derive': 16, 'open': 3, 'cap_grant': 14, 'cap_revoke': 6, 'cap_drop': 9, 'caps_add': 3, 'caps_del': 2,
+           'table_link': 9, 'table_unlink': 3, 'page_map': 18, 'page_unmap': 7, 'page_protect': 4, 'page_harvest': 3,
+           'env_create': 8, 'env_regs': 9, 'env_reap': 8, 'slice_bind': 12, 'yield': 9, 'exit': 0.7, 'null': 0.3,
+           'debug_write': 0.5, 'touch': 14, 'vector': 2, 'continue': 14, 'interrupt': 10, 'fault': 0.5}
+KINDS, SHARES = zip(*WEIGHTS.items())
+WILD = (0, 1, 2, 3, 7, 8, 0x7f, 0x80, 0x100, 0xfff, 0x1000, 0x80000, 0x3fffffffff, 0x4000000000, 1 << 31, 1 << 32, 1 << 52,
+        1 << 63, (1 << 63) - 1, (1 << 64) - 1, (1 << 64) - 4096, 0x8000000000000001)
+
+
+class Proposer:
+    """Operations that make sense in the state that the kernel's mirror shows, and some that do not."""
+
+    def __init__(self, rng, pair):
+        self.rng, self.pair, self.server = rng, pair, pair.server
+        first = min(self.server.groups) << 9
+        groups = pair.plan[0]
+        self.hot = [first + 0x100 + i for i in range(6)]   # frames that calls meet again and again
+        self.hot += [first + 512 + i for i in range(16)] + [first + 1022, first + 1023, first + 1024, first + 1025]
+        self.large = [first + 512 * i for i in range(1, groups)]
+        base = (0x200000, 0x400000, 0x600000, 0x40000000, 0x3fc0000000)
+        self.addresses = [b + 4096 * i for b in base for i in (0, 0, 1, 2, 3, 15, 16, 300, 511)]
+
+    def frame(self, slot=None):
+        if slot:
+            inside = [x for x in self.hot if slot[5] <= x < slot[5] + slot[6]]
+            if inside and self.rng.random() < 0.9:
+                return self.rng.choice(inside)
+            if slot[6]:
+                return slot[5] + self.rng.randrange(slot[6])
+        return self.rng.choice(self.hot)
+
+    def of_class(self, table, *classes):
+        found = [(place, slot) for place, slot in table if slot[1] in classes and slot[0] in (LIVE, CUTTING)]
+        return self.rng.choice(found) if found else (self.rng.randrange(16), None)
+
+    def empty(self, table):
+        found = [place for place, slot in table if slot[0] in (EMPTY, OPEN)]
+        return self.rng.choice(found[:3]) << 7 if found else self.rng.randrange(16) << 7
+
+    def handle(self, place, what='h'):
+        return what, place, (-1 if self.rng.random() < 0.02 else 0)
+
+    def propose(self):
+        rng, server = self.rng, self.server
+        kind = rng.choices(KINDS, SHARES)[0]
+        if kind in ('continue', 'interrupt', 'touch', 'vector', 'fault'):
+            harts = [h for h in range(len(server.harts)) if self.pair.possible((kind, h))]
+            if not harts:
+                return None
+            hart = rng.choice(harts)
+            if kind == 'touch':
+                return kind, hart, '', [rng.choice(self.addresses), rng.randrange(2)], 0
+            if kind == 'vector':
+                return kind, hart, '', [rng.choice((0, 7))] + [rng.choice(self.hot + self.large) for _ in range(7)], 0
+            if kind == 'fault' and server.harts[hart][2] == server.init:
+                return None
+            return kind, hart, '', [], 0
+        harts = [h for h, (state, _, _) in enumerate(server.harts) if state == spec.PROGRAM]
+        if not harts:
+            return None
+        hart = rng.choice(harts)
+        env = server.harts[hart][2]
+        if kind == 'exit' and env == server.init:
+            return None
+        name = {'open': 'cap_derive'}.get(kind, kind)
+        arguments = getattr(self, kind, self.nothing)(server.leader(env), env)
+        if arguments is None:
+            return None
+        if rng.random() < 0.06 and arguments:
+            i = rng.randrange(len(arguments))
+            arguments[i] = rng.choice(WILD + tuple(self.hot[:4]))
+        interrupt = rng.randrange(1, 4) if name.startswith('page_') and rng.random() < 0.1 else 0
+        driven = name in JOBS and self.pair.twin
+        return 'job' if driven else 'call', hart, name, arguments, interrupt
+
+    def nothing(self, space, env):
+        return []
+
+    def cap_derive(self, space, env):
+        table, rng = self.server.table_of(space), self.rng
+        place, slot = self.of_class(table, PAGE, PAGE, PAGE, SLICE, ENVC, MACHINE)
+        if not slot:
+            return None
+        first, count = slot[5], 1
+        if slot[1] == PAGE:
+            if rng.random() < 0.15 and any(slot[5] <= x and x + 512 <= slot[5] + slot[6] for x in self.large):
+                first = rng.choice([x for x in self.large if slot[5] <= x and x + 512 <= slot[5] + slot[6]])
+                count = 512
+            else:
+                first = self.frame(slot)
+                count = rng.choice((1, 1, 2, 3, 4, 6, 16, max(1, slot[5] + slot[6] - first)))
+        elif slot[1] == SLICE:
+            first = slot[5] + rng.choice((0, 1, 2, 3, 64, 65, 128, 129)) % max(slot[6], 1)
+            count = rng.choice((1, 1, 1, 2, 3, 64))
+        rights = rng.choice((slot[2], slot[2], slot[2], 1, 3, slot[2] & 5))
+        keep = rng.choice((0, 0, 0, 1, count))
+        return [self.handle(place), self.empty(table), first, count, rights, keep, slot[9] if rng.random() < 0.8 else 5]
+
+    def open(self, space, env):
+        frame = self.rng.choice(list(self.server.envs) + [0])
+        table = self.server.table_of(space)
+        if frame == 0:
+            found = [place for place, slot in table if slot[0] == OPEN]
+            return [0, self.rng.choice(found) << 7 if found else self.empty(table), 0, 0, 0, 0, 0]
+        return [0, self.empty(table), frame, ('g', frame, 0), 0, 0, 0]
+
+    def cap_grant(self, space, env):
+        table, rng = self.server.table_of(space), self.rng
+        place, slot = self.of_class([x for x in table if x[1][12]] or table, PAGE, PAGE, SLICE, ENVC, MACHINE)
+        if not slot:
+            return None
+        if rng.random() < 0.7:
+            via, named = self.of_class(table, ENVC)
+            if named and named[5] in self.server.envs:
+                return [self.handle(place), self.handle(via),
+                        self.empty(self.server.table_of(self.server.leader(named[5]))), 0, 0]
+        target = rng.choice(list(self.server.envs))
+        receiver = self.server.table_of(self.server.leader(target))
+        opened = [p for p, s in receiver if s[0] == OPEN]
+        return [self.handle(place), 0, rng.choice(opened) << 7 if opened else self.empty(receiver), target, ('g', target, 0)]
+
+    def taken(self, space):
+        table = [x for x in self.server.table_of(space) if x[1][0] in (LIVE, CUTTING, LOST)]
+        place, slot = self.rng.choice(table) if table else (0, None)
+        if slot and not slot[12] and slot[0] != LOST and self.rng.random() < 0.8:
+            place, slot = self.rng.choice(table)
+        return place, slot
+
+    def cut_from(self, slot):
+        if self.rng.random() < 0.5:
+            return slot[5]
+        inside = [x for x in self.hot if slot[5] <= x <= slot[5] + slot[6]]
+        return self.rng.choice(inside) if inside else slot[5] + self.rng.randrange(slot[6] + 1)
+
+    def cap_revoke(self, space, env):
+        place, slot = self.taken(space)
+        if not slot or not slot[12] and slot[1] == PAGE and self.rng.random() < 0.9:
+            return None
+        return [self.handle(place), self.cut_from(slot), 0]
+
+    def cap_drop(self, space, env):
+        place, slot = self.taken(space)
+        return [self.handle(place), self.cut_from(slot)] if slot else None
+
+    def caps_add(self, space, env):
+        place, slot = self.of_class(self.server.table_of(space), PAGE)
+        return [self.handle(place), self.frame(slot)]
+
+    def caps_del(self, space, env):
+        frames = [x for x in self.server.envs[space][10:] if x]
+        return [self.rng.choice(frames)] if frames else None
+
+    def target(self, space):
+        """Whose tables: (argument, space, symbol of its slots)."""
+        if self.rng.random() < 0.35:
+            place, slot = self.of_class(self.server.table_of(space), ENVC)
+            if slot and slot[5] in self.server.envs:
+                return self.handle(place), self.server.leader(slot[5]), 't'
+        return 0, space, 'h'
+
+    def table_link(self, space, env):
+        who, space, what = self.target(space)
+        place, slot = self.of_class(self.server.table_of(space), PAGE)
+        level = self.rng.choice((1, 1, 2))
+        address = self.rng.choice(self.addresses) >> (12 + 9 * level) << (12 + 9 * level)
+        return [who, address, level, self.handle(place, what), self.frame(slot)]
+
+    def table_unlink(self, space, env):
+        who, space, _ = self.target(space)
+        level = self.rng.choice((1, 1, 2))
+        return [who, self.rng.choice(self.addresses) >> (12 + 9 * level) << (12 + 9 * level), level]
+
+    def page_map(self, space, env):
+        rng = self.rng
+        who, space, what = self.target(space)
+        place, slot = self.of_class(self.server.table_of(space), PAGE)
+        flags = rng.choice((1, 1, 3, 3, 5, 7)) | rng.choice((0, 0, 0, 0x100)) | rng.choice((0, 0, 0x20, 0x40, 0x60))
+        address, frame, count = rng.choice(self.addresses), self.frame(slot), rng.choice((1, 1, 1, 2, 3, 16, 17, 33, 256))
+        if rng.random() < 0.15:
+            flags, address, frame, count = flags & ~0x40 | 0x10, address >> 21 << 21, rng.choice(self.large), rng.choice((1, 2))
+        handle = self.handle(place, what)
+        if rng.random() < 0.05:
+            handle, frame = 0, self.server.info if rng.random() < 0.7 else frame
+        return [who, address, handle, frame, count, flags]
+
+    def run_of_pages(self, space):
+        who, _, _ = self.target(space)
+        address, count = self.rng.choice(self.addresses), self.rng.choice((1, 1, 1, 2, 3, 17, 256))
+        if self.rng.random() < 0.2:
+            address, count = address >> 21 << 21, self.rng.choice((1, 2, 3)) | 1 << 63
+        return [who, address, count]
+
+    def page_unmap(self, space, env):
+        return self.run_of_pages(space) + [self.rng.choice((0, 0, 0, 2, 0x8000000000000400, 0xffffffffffffffee))]
+
+    def page_protect(self, space, env):
+        return self.run_of_pages(space) + [self.rng.choice((1, 1, 3, 5))]
+
+    def page_harvest(self, space, env):
+        return self.run_of_pages(space)
+
+    def env_create(self, space, env):
+        table = self.server.table_of(space)
+        place, slot = self.of_class(table, PAGE)
+        root = 0 if self.rng.random() < 0.3 else self.frame(slot)
+        return [self.handle(place), self.frame(slot), self.frame(slot), root, self.empty(table)]
+
+    def env_regs(self, space, env):
+        place, slot = self.of_class(self.server.table_of(space), ENVC)
+        return [self.handle(place), self.rng.choice((2, 2, 2, 2, 3, 3, 0, 1, 4))]
+
+    def env_reap(self, space, env):
+        dying = [x for x in self.server.envs if self.server.frames[x][1] & spec.KILL]
+        return [self.rng.choice(dying)] if dying else ([self.rng.choice(list(self.server.envs))]
+                                                       if self.rng.random() < 0.05 else None)
+
+    def slice_bind(self, space, env):
+        table = self.server.table_of(space)
+        place, slot = self.of_class(table, SLICE)
+        if not slot or not slot[6]:
+            return None
+        row = slot[5] + self.rng.choice((0, 1, 2, 3, 64, 65, 128, 129)) % slot[6]
+        via, named = self.of_class(table, ENVC)
+        who = self.rng.choice((0, 1, self.handle(via), self.handle(via), self.handle(via)))
+        if who == 1 and row == 0:
+            return None
+        return [self.handle(place), row, who]
+
+    def yield_(self, space, env):
+        place, slot = self.of_class(self.server.table_of(space), ENVC)
+        return [self.rng.choice((0, self.handle(place), self.handle(place))) if slot else 0]
+
+    def debug_write(self, space, env):
+        place, _ = self.of_class(self.server.table_of(space), MACHINE)
+        return [self.handle(place), self.rng.randrange(18), 0x6f6c6c6568, 0]
+
+
+setattr(Proposer, 'yield', Proposer.yield_)
+
+
+def family(rng, pair, hot):
+    """init makes two environments, lends each frames and rows, and starts them; as operations."""
+    slots = [('h', 0, 0), ('h', 1, 0)]
+    operations = []
+    base = hot[6]
+    rows = [1, 64, 65] if len(pair.server.harts) > 1 else [1, 2]
+    if len(pair.server.harts) > 2:
+        rows += [128, 129]
+    for n in range(rng.choice((1, 2, 2))):
+        frame, place = base + 40 + 3 * n, 4 + n
+        first = base + rng.choice((0, 3, 8))
+        operations += [
+            ('call', 0, 'env_create', [slots[0], frame, frame + 1, frame + 2, place << 7], 0),
+            ('call', 0, 'cap_derive', [slots[0], 8 << 7, first, rng.choice((8, 16, 600)), 15, rng.choice((0, 2)), 0], 0),
+            ('job', 0, 'cap_grant', [('h', 8, 0), ('h', place, 0), 0, 0, 0], 0)]
+        if rng.random() < 0.7:
+            row = rows.pop(rng.randrange(len(rows)))
+            operations += [('call', 0, 'cap_derive', [slots[1], 8 << 7, row, 1, 3, 0, 0], 0),
+                           ('call', 0, 'slice_bind', [('h', 8, 0), row, ('h', place, 0)], 0),
+                           ('call', 0, 'env_regs', [('h', place, 0), 2], 0), ('continue', row // 64, '', [], 0)]
+        else:
+            row = rows.pop(rng.randrange(len(rows)))
+            operations += [('call', 0, 'slice_bind', [slots[1], row, ('h', place, 0)], 0),
+                           ('call', 0, 'env_regs', [('h', place, 0), 2], 0), ('continue', row // 64, '', [], 0)]
+    return operations
+
+
+def plan_of(seed):
+    rng = random.Random(seed)
+    return rng, rng.random() < 1 / 3, (4, rng.choice((1, 2, 3, 3)), rng.choice((1, 2, 16)), int(rng.random() < 0.5))
+
+
+def run(server, seed, statistics=None):
+    """One run.  None, or (what is wrong, plan, alone, operations)."""
+    rng, alone, plan = plan_of(seed)
+    operations = []
+    try:
+        pair = Pair(server, plan, alone=alone)
+        server.info = min(frame for frame in server.frames if server.type(frame) == spec.INFO)
+        proposer = Proposer(rng, pair)
+        todo = family(rng, pair, proposer.hot) if rng.random() < 0.8 else []
+        for number in range(RUN_OPERATIONS):
+            operation = todo.pop(0) if todo else proposer.propose()
+            if operation is None or not pair.possible(operation):
+                continue
+            operations.append(operation)
+            reply = pair.step(operation)
+            if statistics is not None and operation[2]:
+                key = operation[2], 'ok' if reply[0] >= 0 else {-1: 'again', -2: 'again'}.get(reply[0], 'refused')
+                statistics[key] = statistics.get(key, 0) + 1
+            if all(state == spec.OFF for state, _, _ in server.harts):
+                return None
+            if number % COMPARE_ALL == 0:
+                pair.compare_all()
+        pair.compare_all()
+        operations.append(('recover', 0, '', [], 0))
+        pair.recover()
+    except Diverged as wrong:
+        return str(wrong), plan, alone, operations
+    return None
+
+
+def replay(server, plan, alone, operations, show=False):
+    """Do a trace; None or what is wrong."""
+    what = None
+    try:
+        pair = Pair(server, plan, alone=alone)
+        server.info = min(frame for frame in server.frames if server.type(frame) == spec.INFO)
+        for what in operations:
+            if what[0] == 'recover':
+                pair.recover()
+                continue
+            reply = pair.step(what)
+            if show:
+                print('%s  -> %s' % (line_of(what), reply))
+            pair.compare_all()
+    except Diverged as wrong:
+        if show:
+            print('%s  -> WRONG' % (line_of(what) if what else 'boot'))
+        return str(wrong)
+    return None
+
+
+def minimise(server, plan, alone, operations):
+    """Leave out what the failure does not need."""
+    end, size = time.time() + 60, max(1, len(operations) // 2)
+    while size and time.time() < end:
+        at = 0
+        while at < len(operations) and time.time() < end:
+            shorter = operations[:at] + operations[at + size:]
+            if replay(server, plan, alone, shorter):
+                operations = shorter
+            else:
+                at += size
+        size //= 2
+    return operations
+
+
+# -------------------------------------------------------------------- traces as text
+def word_of(argument):
+    if isinstance(argument, tuple):
+        what, place, difference = argument
+        return what + '%x' % place + ('%+d' % difference if difference else '')
+    return '0x%x' % argument
+
+
+def line_of(operation):
+    kind, hart, name, arguments, interrupt = operation
+    words = [kind, str(hart)] + ([name] if name else []) + [word_of(x) for x in arguments]
+    return ' '.join(words + (['interrupt=%d' % interrupt] if interrupt else []))
+
+
+def argument_of(word):
+    if word[0] in 'htg':
+        place, sign, difference = word[1:].partition('+') if '+' in word else word[1:].partition('-')
+        return word[0], int(place, 16), int(sign + difference) if sign else 0
+    return int(word, 0)
+
+
+def operation_of(line):
+    words = line.split()
+    interrupt = int(words.pop().partition('=')[2]) if 'interrupt=' in words[-1] else 0
+    kind, hart, rest = words[0], int(words[1]) if len(words) > 1 else 0, words[2:]
+    name = rest.pop(0) if kind in ('call', 'job') else ''
+    return kind, hart, name, [argument_of(word) for word in rest], interrupt
+
+
+def trace_write(path, wrong, seed, plan, alone, operations):
+    with open(path, 'w') as file:
+        file.write('# %s\n# seed %d\nmachine %d %d %d %d%s\n' % ((wrong, seed) + plan + (' alone' if alone else '',)))
+        file.writelines(line_of(x) + '\n' for x in operations)
+
+
+def trace_read(path):
+    plan, alone, operations = None, False, []
+    with open(path) as file:
+        for line in file:
+            line = line.partition('#')[0].partition('->')[0].strip()
+            if line.startswith('machine'):
+                words = line.split()
+                plan, alone = tuple(int(x) for x in words[1:5]), words[-1] == 'alone'
+            elif line:
+                operations.append(operation_of(line))
+    return plan, alone, operations
+
+
+def fail(server, found, seed, directory):
+    wrong, plan, alone, operations = found
+    print('WRONG (seed %d, %d operations): %s' % (seed, len(operations), wrong), flush=True)
+    operations = minimise(server, plan, alone, operations)
+    path = os.path.join(directory, 'sequence-%d.trace' % seed)
+    trace_write(path, replay(server, plan, alone, operations) or wrong, seed, plan, alone, operations)
+    print('%d operations in %s:' % (len(operations), path))
+    replay(server, plan, alone, operations, True)
+    return 1
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('server')
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--minutes', type=float)
+    parser.add_argument('--steps', type=int)
+    parser.add_argument('--run', type=int, metavar='SEED')
+    parser.add_argument('--replay', metavar='FILE')
+    parser.add_argument('--out', default='.', help='where a failing trace is written')
+    options = parser.parse_args()
+    server, statistics, start = Server(options.server), {}, time.time()
+    if options.replay:
+        wrong = replay(server, *trace_read(options.replay), True)
+        print(wrong or 'nothing is wrong')
+        return bool(wrong)
+    seed = options.seed * 1000000 if options.run is None else options.run
+    while True:
+        found = run(server, seed, statistics)
+        if found:
+            return fail(server, found, seed, options.out)
+        seed += 1
+        if options.run is not None:
+            break
+        if options.minutes and time.time() - start > 60 * options.minutes:
+            break
+        if options.steps and server.steps >= options.steps:
+            break
+        if not options.minutes and not options.steps:
+            break
+    seconds = time.time() - start
+    for key in sorted(statistics):
+        print('%-14s %-8s %d' % (key + (statistics[key],)))
+    print('%d steps in %.0f s (%.0f a second), nothing is wrong' % (server.steps, seconds, server.steps / seconds))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel core as a server for the sequence fuzzer (sequence.py): holds a
+ * modelled machine, does one operation for each request on standard input and
+ * answers on standard output with the result and all state that changed.
+ *
+ * After every operation the invariants are walked, and after a refused call
+ * the state must be as before.  Requests and answers are in the byte order of
+ * the host; sequence.py knows the same structures.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cap.h"
+#include "env.h"
+#include "host.h"
+#include "slice.h"
+#include "space.h"
+#include "walker.h"
+
+#define SLOTS_A_FRAME 32
+#define ENV_FIRST_SLOT (offsetof(struct exo_env, slot) / sizeof(struct exo_cap))
+#define ENV_END_SLOT (offsetof(struct exo_env, donation) / sizeof(struct exo_cap) + 3)
+#define HANG_SECONDS 20 /* an operation that takes longer hangs */
+#define RECOVER_STEPS 200000
+#define DELTA_WORDS (1u << 20)
+#define ENV_WORDS 10   /* of struct exo_env that are sent, beside caps[] */
+#define SLOT_WORDS 14 /* of struct exo_cap that are sent: all but the reserved ones */
+
+enum operation {
+    OPERATION_BOOT = 1,  /* groups, harts, ASIDs, split */
+    OPERATION_CALL,      /* of `hart`: number and arguments */
+    OPERATION_CONTINUE,  /* a paused or sleeping hart */
+    OPERATION_INTERRUPT, /* a hart takes its pending interrupt */
+    OPERATION_FAULT,     /* a hart's program meets an exception */
+    OPERATION_TOUCH,     /* address, write */
+    OPERATION_VECTOR,    /* number: first index; arguments: words of the vector of the hart's CTX */
+    OPERATION_SLOTS,     /* set the generation of all EMPTY slots of a frame, to meet the last ones */
+    OPERATION_RECOVER,   /* all but init die, and init gets every name back; ends the machine */
+};
+
+struct request {
+    uint32_t operation;
+    uint32_t hart;
+    int64_t number;
+    uint64_t interrupt_after; /* see host_interrupt_after */
+    uint64_t arguments[7];
+};
+
+enum status {
+    STATUS_GOOD,
+    STATUS_BROKEN, /* an invariant does not hold; the message says which */
+};
+
+struct reply {
+    int64_t value;
+    uint64_t detail;
+    uint32_t status;
+    uint32_t delta_words;
+    uint32_t message_bytes;
+    uint32_t harts;
+};
+
+struct reply_hart {
+    uint32_t state;
+    uint32_t ipi;
+    uint64_t env;
+};
+
+/* Kinds of record in a delta: kind << 32 | words, key, words. */
+enum { KIND_FRAME = 1, KIND_GROUP, KIND_ENTRY, KIND_SLOT, KIND_ROW, KIND_ENV, KIND_GONE };
+
+static uint64_t delta[DELTA_WORDS];
+static uint64_t delta_count;
+static bool delta_matters; /* something changed that a refused call must not change */
+static char message[512];
+
+/* What was sent last. */
+static struct exo_frame *shadow_frames;
+static uint64_t *shadow_groups;
+static uint8_t *shadow_contents;
+static struct exo_row *shadow_rows;
+static uint64_t shadow_count;
+
+static void delta_add(uint64_t kind, uint64_t key, const uint64_t *words, uint64_t count)
+{
+    if (delta_count + count + 2 > DELTA_WORDS)
+        abort();
+    delta[delta_count++] = kind << 32 | count;
+    delta[delta_count++] = key;
+    if (count)
+        memcpy(&delta[delta_count], words, count * sizeof(*words));
+    delta_count += count;
+}
+
+static void *shadow_content(uint64_t frame)
+{
+    return shadow_contents + (frame - ram_first) * EXO_FRAME_BYTES;
+}
+
+/* Does a slot differ in more than the progress of a long job? */
+static bool slot_matters(const struct exo_cap *now, const struct exo_cap *before)
+{
+    struct exo_cap old = *before;
+    old.cursor = now->cursor;
+    old.sweep = now->sweep;
+    old.reach = now->reach;
+    old.walk = now->walk;
+    old.pass = now->pass;
+    return memcmp(now, &old, sizeof(old)) != 0;
+}
+
+static void slots_compare(uint64_t frame, uint64_t first, uint64_t end)
+{
+    const struct exo_cap *now = frame_pointer(frame);
+    struct exo_cap *before = shadow_content(frame);
+    for (uint64_t i = first; i < end; i++) {
+        if (memcmp(&now[i], &before[i], sizeof(now[i])) == 0)
+            continue;
+        delta_matters |= slot_matters(&now[i], &before[i]);
+        delta_add(KIND_SLOT, frame * SLOTS_A_FRAME + i, (const uint64_t *)&now[i], SLOT_WORDS);
+    }
+}
+
+static void env_compare(uint64_t frame)
+{
+    const struct exo_env *now = env_at(frame);
+    const struct exo_env *before = shadow_content(frame);
+    uint64_t words[ENV_WORDS + EXO_CAPS_FRAMES] = {
+        now->gen,       now->leader >> EXO_FRAME_SHIFT, now->ctx >> EXO_FRAME_SHIFT, now->root,
+        now->first_cap, now->rows,                      now->asid,                   now->caps_count,
+        now->caps_gen,  now->caps_donated};
+    uint64_t old[] = {before->gen,
+                      before->leader >> EXO_FRAME_SHIFT,
+                      before->ctx >> EXO_FRAME_SHIFT,
+                      before->root,
+                      before->first_cap,
+                      before->rows,
+                      before->asid,
+                      before->caps_count,
+                      before->caps_gen,
+                      before->caps_donated};
+    if (memcmp(words, old, sizeof(old)) == 0 &&
+        memcmp(now->caps, before->caps, sizeof(now->caps)) == 0)
+        return;
+    delta_matters = true;
+    memcpy(&words[ENV_WORDS], now->caps, sizeof(now->caps));
+    delta_add(KIND_ENV, frame, words, sizeof(words) / sizeof(words[0]));
+}
+
+static void entries_compare(uint64_t frame)
+{
+    const uint64_t *now = frame_pointer(frame);
+    const uint64_t *before = shadow_content(frame);
+    for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
+        if (now[i] == before[i])
+            continue;
+        delta_matters = true;
+        delta_add(KIND_ENTRY, frame * TABLE_ENTRIES + i, &now[i], 1);
+    }
+}
+
+static void frame_compare(uint64_t frame)
+{
+    uint64_t type = frame_type(frame);
+    struct exo_frame *before = &shadow_frames[frame - ram_first];
+    struct exo_frame now = {*frame_word(frame), *frame_state(frame)};
+    if (memcmp(&now, before, sizeof(now)) != 0) {
+        delta_matters = true;
+        if (before->word0 >> EXO_TYPE_SHIFT != type) {
+            memset(shadow_content(frame), 0, EXO_FRAME_BYTES);
+            delta_add(KIND_GONE, frame, NULL, 0);
+        }
+        *before = now;
+        delta_add(KIND_FRAME, frame, &now.word0, 2);
+    }
+    switch (type) {
+    case EXO_FRAME_TABLE:
+    case EXO_FRAME_ROOT:
+    case EXO_FRAME_ENV:
+    case EXO_FRAME_CAPS:
+        break;
+    default:
+        return;
+    }
+    if (memcmp(frame_pointer(frame), shadow_content(frame), EXO_FRAME_BYTES) == 0)
+        return;
+    if (type == EXO_FRAME_ENV) {
+        env_compare(frame);
+        slots_compare(frame, ENV_FIRST_SLOT, ENV_END_SLOT);
+    } else if (type == EXO_FRAME_CAPS) {
+        slots_compare(frame, 0, SLOTS_A_FRAME);
+    } else {
+        entries_compare(frame);
+    }
+    memcpy(shadow_content(frame), frame_pointer(frame), EXO_FRAME_BYTES);
+}
+
+static void state_compare(void)
+{
+    delta_count = 0;
+    delta_matters = false;
+    for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++)
+        frame_compare(frame);
+    for (uint64_t group = 0; group < ram_count >> EXO_GROUP_SHIFT; group++) {
+        uint64_t word = group_words[(ram_first >> EXO_GROUP_SHIFT) + group];
+        if (word == shadow_groups[group])
+            continue;
+        shadow_groups[group] = word;
+        delta_matters = true;
+        delta_add(KIND_GROUP, (ram_first >> EXO_GROUP_SHIFT) + group, &word, 1);
+    }
+    for (uint64_t row = 0; row < hart_count * EXO_ROWS; row++) {
+        if (memcmp(slice_row(row), &shadow_rows[row], sizeof(shadow_rows[row])) == 0)
+            continue;
+        shadow_rows[row] = *slice_row(row);
+        delta_matters = true;
+        delta_add(KIND_ROW, row, &shadow_rows[row].env, 4);
+    }
+}
+
+static void boot(const struct request *request)
+{
+    struct host_plan plan = {.groups = request->arguments[0],
+                             .harts = (uint32_t)request->arguments[1],
+                             .asids = request->arguments[2]};
+    host_boot(&plan);
+    host_split = request->arguments[3];
+    if (shadow_count != ram_count) {
+        free(shadow_frames);
+        free(shadow_groups);
+        free(shadow_contents);
+        free(shadow_rows);
+        shadow_frames = malloc(ram_count * sizeof(*shadow_frames));
+        shadow_groups = malloc((ram_count >> EXO_GROUP_SHIFT) * sizeof(*shadow_groups));
+        shadow_contents = malloc(ram_count * EXO_FRAME_BYTES);
+        shadow_rows = malloc((uint64_t)EXO_HARTS_MAX * EXO_ROWS * sizeof(*shadow_rows));
+        shadow_count = ram_count;
+    }
+    memset(shadow_frames, 0, ram_count * sizeof(*shadow_frames));
+    memset(shadow_groups, 0, (ram_count >> EXO_GROUP_SHIFT) * sizeof(*shadow_groups));
+    memset(shadow_contents, 0, ram_count * EXO_FRAME_BYTES);
+    memset(shadow_rows, 0, (uint64_t)EXO_HARTS_MAX * EXO_ROWS * sizeof(*shadow_rows));
+}
+
+/* ---- recovery ---- */
+
+static uint64_t init_hart(void)
+{
+    for (uint64_t hart = 0; hart < hart_count; hart++)
+        if (host_models[hart].state == HOST_PROGRAM && harts[hart]->env->frame == info->init_env)
+            return hart;
+    return hart_count;
+}
+
+/* Let init run on hart 0, whatever became of its rows. */
+static uint64_t init_find(void)
+{
+    host_split = false;
+    host_settle();
+    if (init_hart() < hart_count)
+        return init_hart();
+    struct exo_row *row = slice_row(0);
+    const struct exo_env *init = env_at(info->init_env);
+    row->env = init->frame;
+    row->match = env_word(init->gen, EXO_STATE_READY);
+    row->binder = init->frame;
+    env_at(info->init_env)->rows |= 1;
+    for (unsigned i = 0; i < 100 && init_hart() == hart_count; i++) {
+        arch_ipi(harts[0]);
+        if (host_models[0].state == HOST_PROGRAM)
+            host_call(0, EXO_CALL_yield, (uint64_t[7]){EXO_NONE});
+        host_settle();
+    }
+    return init_hart();
+}
+
+static struct result init_call(int number, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t hart = init_hart();
+    struct result result = host_result(hart, number, (uint64_t[7]){a, b, c});
+    host_settle();
+    return result;
+}
+
+/* One round over everything that init can take back.  Returns whether nothing was left to do. */
+static bool recover_round(void)
+{
+    struct exo_env *init = env_at(info->init_env);
+    bool done = true;
+    for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
+        if (frame_type(frame) != EXO_FRAME_ENV || frame == info->init_env)
+            continue;
+        done = false;
+        arch_hart_set(harts[init_hart()]);
+        env_kill(env_at(frame));
+        host_settle();
+        init_call(exo_call_env_reap, frame, 0, 0);
+    }
+    for (uint64_t table = 0; table <= EXO_CAPS_FRAMES; table++) {
+        if (table && !init->caps[table - 1])
+            continue;
+        for (uint64_t index = 0; index < (table ? EXO_CAPS_SLOTS : EXO_ENV_SLOTS); index++) {
+            struct exo_cap *cap = cap_place(init, EXO_HANDLE(table, index));
+            if (!cap || EXO_CAP_STATE(cap->word) == EXO_SLOT_EMPTY || (!table && !cap->parent &&
+                EXO_CAP_STATE(cap->word) == EXO_SLOT_LIVE))
+                continue;
+            done = false;
+            if (EXO_CAP_STATE(cap->word) == EXO_SLOT_OPEN)
+                init_call(exo_call_cap_derive, EXO_NONE, cap_handle(cap), 0);
+            else
+                init_call(exo_call_cap_drop, cap_handle(cap), cap->first, 0);
+        }
+    }
+    for (uint64_t i = 0; i < EXO_CAPS_FRAMES; i++) {
+        if (!init->caps[i])
+            continue;
+        done = false;
+        init_call(exo_call_caps_del, init->caps[i], 0, 0);
+    }
+    return done;
+}
+
+/* What is init's for good: its own frames and tables. */
+static bool frame_stays(uint64_t frame)
+{
+    const struct exo_env *init = env_at(info->init_env);
+    switch (frame_type(frame)) {
+    case EXO_FRAME_DATA:
+    case EXO_FRAME_KERNEL:
+    case EXO_FRAME_INFO:
+    case EXO_FRAME_TABLE: /* the walker has found it below a root, and there is only one */
+        return true;
+    default:
+        return frame == init->frame || frame == init->root || frame == init->ctx >> EXO_FRAME_SHIFT;
+    }
+}
+
+/* NULL when init has every name back, else what is lost. */
+static const char *recover(void)
+{
+    if (init_find() == hart_count)
+        return "init does not run again";
+    unsigned steps = 0;
+    while (!recover_round()) {
+        const char *wrong = walk();
+        if (wrong)
+            return wrong;
+        if (++steps > RECOVER_STEPS / ram_count) {
+            snprintf(message, sizeof(message), "stuck: the environments do not go");
+            return message;
+        }
+    }
+    for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
+        if (!frame_stays(frame)) {
+            snprintf(message, sizeof(message), "lost: frame 0x%lx of type %lu", frame,
+                     frame_type(frame));
+            return message;
+        }
+    }
+    struct exo_env *init = env_at(info->init_env);
+    for (uint64_t index = 0; index < info->root_count; index++) {
+        const struct exo_cap *cap = &init->slot[index];
+        for (uint32_t link = cap->child; link; link = cap_next(cap_at(link)))
+            if (EXO_CAP_CLASS(cap_at(link)->word) != EXO_CLASS_DONATION)
+                return "lost: a root has a child";
+    }
+    for (uint64_t row = 0; row < hart_count * EXO_ROWS; row++)
+        if (slice_row(row)->env && slice_row(row)->env != init->frame)
+            return "lost: a row names the dead";
+    return walk();
+}
+
+/* ---- requests ---- */
+
+static bool answer_is_progress(int64_t value)
+{
+    return value >= 0 || value == EXO_EAGAIN || value == EXO_EREAP || value == EXO_ESELF;
+}
+
+static const char *serve(const struct request *request, struct reply *reply)
+{
+    struct host_model *model = &host_models[request->hart];
+    uint64_t frame = 0;
+    switch (request->operation) {
+    case OPERATION_BOOT:
+        boot(request);
+        break;
+    case OPERATION_CALL:
+        host_interrupt_after = request->interrupt_after;
+        host_call(request->hart, (int)request->number, request->arguments);
+        host_interrupt_after = 0;
+        reply->value = model->result.value;
+        reply->detail = model->result.detail;
+        break;
+    case OPERATION_CONTINUE:
+        host_continue(request->hart);
+        break;
+    case OPERATION_INTERRUPT:
+        host_interrupt(request->hart);
+        break;
+    case OPERATION_FAULT:
+        host_fault(request->hart, request->arguments[0], request->arguments[1]);
+        break;
+    case OPERATION_TOUCH:
+        reply->value = host_touch(request->hart, request->arguments[0], request->arguments[1], &frame);
+        reply->detail = reply->value ? frame : 0;
+        break;
+    case OPERATION_VECTOR:
+        memcpy(&harts[request->hart]->ctx->vector[request->number], request->arguments,
+               sizeof(request->arguments));
+        break;
+    case OPERATION_SLOTS:
+        for (uint64_t i = 1; i < EXO_CAPS_SLOTS; i++) {
+            struct exo_cap *cap = (struct exo_cap *)frame_pointer(request->arguments[0]) + i;
+            if (EXO_CAP_STATE(cap->word) == EXO_SLOT_EMPTY)
+                cap->word = (uint32_t)cap->word | request->arguments[1] << EXO_HANDLE_GEN_SHIFT;
+        }
+        break;
+    case OPERATION_RECOVER: {
+        const char *wrong = recover();
+        if (wrong)
+            return wrong;
+        break;
+    }
+    default:
+        return "no such operation";
+    }
+    state_compare();
+    if (request->operation == OPERATION_CALL && request->number >= 0 &&
+        !answer_is_progress(reply->value) && delta_matters) {
+        snprintf(message, sizeof(message), "call %ld was refused (%ld) and changed the state",
+                 request->number, reply->value);
+        return message;
+    }
+    return walk();
+}
+
+static bool read_all(void *buffer, size_t bytes)
+{
+    char *at = buffer;
+    while (bytes) {
+        ssize_t got = read(STDIN_FILENO, at, bytes);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        at += got;
+        bytes -= (size_t)got;
+    }
+    return true;
+}
+
+static void write_part(const void *buffer, size_t bytes)
+{
+    if (fwrite(buffer, 1, bytes, stdout) != bytes)
+        exit(1);
+}
+
+static void reply_send(struct reply *reply, const char *wrong)
+{
+    reply->status = wrong ? STATUS_BROKEN : STATUS_GOOD;
+    reply->message_bytes = wrong ? (uint32_t)strlen(wrong) : 0;
+    reply->delta_words = (uint32_t)delta_count;
+    reply->harts = hart_count;
+    write_part(reply, sizeof(*reply));
+    for (uint64_t hart = 0; hart < hart_count; hart++) {
+        const struct exo_env *env = harts[hart]->env;
+        struct reply_hart at = {.state = host_models[hart].state,
+                                .ipi = host_models[hart].ipi,
+                                .env = env ? env->frame : 0};
+        write_part(&at, sizeof(at));
+    }
+    write_part(delta, delta_count * sizeof(*delta));
+    if (wrong)
+        write_part(wrong, strlen(wrong));
+    fflush(stdout);
+}
+
+int main(void)
+{
+    struct request request;
+    while (read_all(&request, sizeof(request))) {
+        struct reply reply = {0};
+        alarm(HANG_SECONDS);
+        reply_send(&reply, serve(&request, &reply));
+    }
+    return 0;
+}
