@@ -13,6 +13,19 @@
 #define QUIET_STEP 256  /* frames that one call of cap_grant looks at */
 #define DERIVE_ROWS 256 /* rows that one SLICE capability can be derived for */
 
+struct exo_env *tree_take(void) {
+    struct hart *hart = arch_hart();
+    lock_take(&tree_lock);
+    lock_take(hart->space_lock);
+    return hart->space;
+}
+
+struct result tree_give(int64_t value) {
+    lock_release(arch_hart()->space_lock);
+    lock_release(&tree_lock);
+    return answer(value);
+}
+
 struct exo_cap *cap_place(struct exo_env *space, uint64_t handle) {
     uint64_t table = (uint32_t)handle >> EXO_HANDLE_TABLE_SHIFT;
     uint64_t index = handle >> EXO_HANDLE_INDEX_SHIFT & (EXO_CAPS_SLOTS - 1);
@@ -124,20 +137,17 @@ static bool cap_holds(const struct exo_cap *cap, uint64_t first, uint64_t count)
 
 /* ---- cap_derive ---- */
 
-/* Open slot `cap` for the environment with this ENV frame and generation, or close it (frame 0). */
-static struct result cap_open(struct exo_cap *cap, uint64_t frame, uint64_t generation) {
-    if (!frame) {
-        if (!cap || EXO_CAP_STATE(cap->word) != EXO_SLOT_OPEN) return answer(EXO_ESLOT);
-        cap_reset(cap, EXO_SLOT_EMPTY);
-        return answer(0);
-    }
-    if (!cap || !cap_is_fillable(cap)) return answer(EXO_ESLOT);
-    struct exo_env *env = env_named(frame);
-    if (!env || env->gen != generation) return answer(EXO_EENV);
-    cap_reset(cap, EXO_SLOT_OPEN);
+/* Open a slot for the environment with this ENV frame and generation, or close it (frame 0). */
+static int64_t cap_open(struct exo_cap *cap, uint64_t frame, uint64_t generation) {
+    if (!cap || (frame ? !cap_is_fillable(cap) : EXO_CAP_STATE(cap->word) != EXO_SLOT_OPEN))
+        return EXO_ESLOT;
+    const struct exo_env *env = env_named(frame);
+    if (frame && (!env || env->gen != generation)) return EXO_EENV;
+    cap_reset(cap, frame ? EXO_SLOT_OPEN : EXO_SLOT_EMPTY);
+    if (!frame) return 0;
     cap->extra = frame;
     cap->match = generation;
-    return answer((int64_t)cap_handle(cap));
+    return (int64_t)cap_handle(cap);
 }
 
 static int64_t derive_check(const struct exo_cap *from, const struct exo_cap *into, uint64_t first,
@@ -156,19 +166,12 @@ static int64_t derive_check(const struct exo_cap *from, const struct exo_cap *in
 
 struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t count,
                          uint64_t rights, uint64_t keep, uint64_t extra) {
-    struct hart *hart = arch_hart();
-    struct exo_env *space = hart->space;
-    struct result result;
-    lock_take(&tree_lock);
-    lock_take(hart->space_lock);
+    struct exo_env *space = tree_take();
     struct exo_cap *to = cap_place(space, into);
-    if (slot == EXO_NONE) {
-        result = cap_open(to, first, count);
-        goto out;
-    }
+    if (slot == EXO_NONE) return tree_give(cap_open(to, first, count));
     struct exo_cap *from = cap_find(space, slot);
-    result = (struct result){derive_check(from, to, first, count, rights, keep, extra), 0};
-    if (result.value) goto out;
+    int64_t error = derive_check(from, to, first, count, rights, keep, extra);
+    if (error) return tree_give(error);
     // LAB 4: BEGIN
     uint64_t class = EXO_CAP_CLASS(from->word);
     cap_adopt(from, to, class, rights);
@@ -181,11 +184,7 @@ struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t 
     }
     cap_index(to, first, count, cap_link(to));
     // LAB 4: END
-    result.value = (int64_t)cap_handle(to);
-out:
-    lock_release(hart->space_lock);
-    lock_release(&tree_lock);
-    return result;
+    return tree_give((int64_t)cap_handle(to));
 }
 
 /* ---- cap_grant ---- */
@@ -317,36 +316,34 @@ static uint64_t caps_hole(const struct exo_env *space) {
     return hole;
 }
 
+static int64_t caps_check(const struct exo_cap *cap, uint64_t frame, uint64_t hole) {
+    int64_t error = cap_check(cap, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W);
+    if (error) return error;
+    if (!cap_covers(cap, frame, 1)) return EXO_ERANGE;
+    if (cap->depth >= EXO_DEPTH_MAX) return EXO_EDEPTH;
+    if (hole == EXO_CAPS_FRAMES) return EXO_EFULL;
+    return frame_claim(frame, EXO_FRAME_CAPS) ? 0 : EXO_EBUSY;
+}
+
 struct result caps_add(uint64_t slot, uint64_t frame) {
-    struct hart *hart = arch_hart();
-    struct exo_env *space = hart->space;
-    lock_take(&tree_lock);
-    lock_take(hart->space_lock);
+    struct exo_env *space = tree_take();
     struct exo_cap *cap = cap_find(space, slot);
     uint64_t hole = caps_hole(space);
-    int64_t value = cap_check(cap, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W);
-    if (!value && !cap_covers(cap, frame, 1)) value = EXO_ERANGE;
-    if (!value && cap->depth >= EXO_DEPTH_MAX) value = EXO_EDEPTH;
-    if (!value && hole == EXO_CAPS_FRAMES) value = EXO_EFULL;
-    if (!value && !frame_claim(frame, EXO_FRAME_CAPS)) value = EXO_EBUSY;
-    if (!value) {
-        struct exo_caps *caps = frame_pointer(frame);
-        arch_frame_clear(caps);
-        *frame_state(frame) = (uint64_t)EXO_TAG_CAPS << EXO_TAG_SHIFT | space->frame;
-        cap_donate(cap, &caps->slot[0], frame);
-        caps->slot[0].extra = ++space->caps_donated;
-        uint64_t generation = space->caps_gen << EXO_HANDLE_GEN_SHIFT;
-        for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++) {
-            uint64_t place = EXO_HANDLE(hole + 1, index) >> EXO_CAP_PLACE_SHIFT;
-            caps->slot[index].word = generation | place << EXO_CAP_PLACE_SHIFT;
-        }
-        space->caps[hole] = frame;
-        if (space->caps_count <= hole) space->caps_count = hole + 1;
-        value = (int64_t)hole + 1;
+    int64_t error = caps_check(cap, frame, hole);
+    if (error) return tree_give(error);
+    struct exo_caps *caps = frame_pointer(frame);
+    arch_frame_clear(caps);
+    *frame_state(frame) = (uint64_t)EXO_TAG_CAPS << EXO_TAG_SHIFT | space->frame;
+    cap_donate(cap, &caps->slot[0], frame);
+    caps->slot[0].extra = ++space->caps_donated;
+    for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++) {
+        uint64_t place = EXO_HANDLE(hole + 1, index) >> EXO_CAP_PLACE_SHIFT;
+        caps->slot[index].word =
+            space->caps_gen << EXO_HANDLE_GEN_SHIFT | place << EXO_CAP_PLACE_SHIFT;
     }
-    lock_release(hart->space_lock);
-    lock_release(&tree_lock);
-    return answer(value);
+    space->caps[hole] = frame;
+    if (space->caps_count <= hole) space->caps_count = hole + 1;
+    return tree_give((int64_t)hole + 1);
 }
 
 void caps_remove(struct exo_env *space, uint64_t hole) {
@@ -371,18 +368,11 @@ static bool caps_is_empty(const struct exo_caps *caps) {
 }
 
 struct result caps_del(uint64_t frame) {
-    struct hart *hart = arch_hart();
-    struct exo_env *space = hart->space;
-    int64_t value = EXO_ERANGE;
-    lock_take(&tree_lock);
-    lock_take(hart->space_lock);
-    for (uint64_t hole = 0; frame && hole < space->caps_count; hole++) {
-        if (space->caps[hole] != frame) continue;
-        value = caps_is_empty(frame_pointer(frame)) ? 0 : EXO_EBUSY;
-        if (!value) caps_remove(space, hole);
-        break;
-    }
-    lock_release(hart->space_lock);
-    lock_release(&tree_lock);
-    return answer(value);
+    struct exo_env *space = tree_take();
+    uint64_t hole = 0;
+    while (hole < space->caps_count && space->caps[hole] != frame) hole++;
+    if (!frame || hole == space->caps_count) return tree_give(EXO_ERANGE);
+    if (!caps_is_empty(frame_pointer(frame))) return tree_give(EXO_EBUSY);
+    caps_remove(space, hole);
+    return tree_give(0);
 }

@@ -32,6 +32,12 @@ static inline bool cap_covers(const struct exo_cap *cap, uint64_t first, uint64_
 /* The parent keeps its own use of names of these classes. */
 static inline bool class_is_shared(uint64_t class) { return class != EXO_CLASS_SLICE; }
 
+/* Take TREE and the SPACE lock of the caller's space, which is returned. */
+struct exo_env *tree_take(void);
+
+/* Release both, with the answer of the call. */
+struct result tree_give(int64_t value);
+
 /* The slot at a handle's place in this space's table, of any generation; NULL if there is none. */
 struct exo_cap *cap_place(struct exo_env *space, uint64_t handle);
 

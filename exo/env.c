@@ -141,26 +141,16 @@ static void first_capability(struct exo_env *env, struct exo_cap *donation, stru
 // LAB 1: BEGIN
 struct result env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame, uint64_t root_frame,
                          uint64_t into) {
-    struct hart *hart = arch_hart();
-    struct exo_env *space = hart->space;
-    uint64_t frames[3] = {env_frame, ctx_frame, root_frame};
-    uint64_t count = root_frame ? 3 : 2;
-    lock_take(&tree_lock);
-    lock_take(hart->space_lock);
-    struct exo_cap *cap = cap_find(space, slot);
-    struct exo_cap *to = cap_place(space, into);
-    int64_t value = create_check(cap, to, frames, count);
-    if (!value && !frames_claim(frames, count)) value = EXO_EBUSY;
-    if (!value) {
-        struct exo_env *env = env_at(env_frame);
-        for (uint64_t i = 0; i < count; i++) arch_frame_clear(frame_pointer(frames[i]));
-        env_init(env, ctx_frame, root_frame ? root_frame : space->root, root_frame ? env : space);
-        first_capability(env, env_donate(cap, env, frames, count), to);
-        value = (int64_t)cap_handle(to);
-    }
-    lock_release(hart->space_lock);
-    lock_release(&tree_lock);
-    return answer(value);
+    struct exo_env *space = tree_take(), *env = env_at(env_frame);
+    uint64_t frames[3] = {env_frame, ctx_frame, root_frame}, count = root_frame ? 3 : 2;
+    struct exo_cap *cap = cap_find(space, slot), *to = cap_place(space, into);
+    int64_t error = create_check(cap, to, frames, count);
+    if (!error && !frames_claim(frames, count)) error = EXO_EBUSY;
+    if (error) return tree_give(error);
+    for (uint64_t i = 0; i < count; i++) arch_frame_clear(frame_pointer(frames[i]));
+    env_init(env, ctx_frame, root_frame ? root_frame : space->root, root_frame ? env : space);
+    first_capability(env, env_donate(cap, env, frames, count), to);
+    return tree_give((int64_t)cap_handle(to));
 }
 // LAB 1: END
 
@@ -225,27 +215,25 @@ static int64_t regs_stop(struct exo_env *env) {
  */
 struct result env_regs(uint64_t handle, uint64_t operation) {
     struct hart *hart = arch_hart();
-    struct result result = {0, 0};
+    struct result result = {EXO_EARGUMENT, 0};
     lock_take(hart->space_lock);
-    struct exo_cap *cap = cap_find(hart->space, handle);
-    result.value = env_check(cap, operation == EXO_REGS_STATE ? 0 : (uint64_t)EXO_ENV_CONTROL);
-    if (!result.value) {
-        struct exo_env *env = env_at(cap->first);
-        if (operation == EXO_REGS_STATE) {
-            uint64_t word = __atomic_load_n(frame_state(cap->first), __ATOMIC_RELAXED);
-            result.value = (int64_t)(word & (EXO_STATE_MASK | ENV_FLAGS));
-            result.detail = env->gen;
-        } else if (operation > EXO_REGS_STATE) {
-            result.value = EXO_EARGUMENT;
-        } else if (env == hart->env) {
-            result.value = EXO_ESELF;
-        } else if (operation == EXO_REGS_START) {
-            result.value = regs_start(env);
-        } else if (operation == EXO_REGS_STOP) {
-            result.value = regs_stop(env);
-        } else {
-            result.value = regs_copy(hart, env, operation);
-        }
+    const struct exo_cap *cap = cap_find(hart->space, handle);
+    bool state = operation == EXO_REGS_STATE;
+    int64_t error = env_check(cap, state ? 0 : (uint64_t)EXO_ENV_CONTROL);
+    struct exo_env *env = error ? NULL : env_at(cap->first);
+    if (error) {
+        result.value = error;
+    } else if (state) {
+        uint64_t word = __atomic_load_n(frame_state(cap->first), __ATOMIC_RELAXED);
+        result = (struct result){word & (EXO_STATE_MASK | ENV_FLAGS), env->gen};
+    } else if (env == hart->env) {
+        result.value = EXO_ESELF;
+    } else if (operation == EXO_REGS_START) {
+        result.value = regs_start(env);
+    } else if (operation == EXO_REGS_STOP) {
+        result.value = regs_stop(env);
+    } else if (operation == EXO_REGS_GET || operation == EXO_REGS_SET) {
+        result.value = regs_copy(hart, env, operation);
     }
     lock_release(hart->space_lock);
     return result;

@@ -156,22 +156,15 @@ static int64_t bind_check(struct hart *hart, uint64_t slot, uint64_t row, uint64
 }
 
 struct result slice_bind(uint64_t slot, uint64_t row, uint64_t env) {
-    struct hart *hart = arch_hart();
-    struct exo_env *target = NULL;
-    lock_take(&tree_lock);
-    lock_take(hart->space_lock);
-    int64_t value = bind_check(hart, slot, row, env, &target);
-    if (!value && env == EXO_UNBIND) {
-        value = slice_unbind(row) ? 0 : EXO_EAGAIN;
-    } else if (!value) {
-        struct exo_row *bound = &slice_rows[row];
-        bound->binder = hart->space->frame;
-        bound->match = env_word(target->gen, EXO_STATE_READY);
-        __atomic_store_n(&bound->env, target->frame, __ATOMIC_RELEASE);
-        __atomic_fetch_or(&target->rows, 1ul << row / EXO_ROWS, __ATOMIC_RELAXED);
-    }
-    lock_release(hart->space_lock);
-    if (target) slice_wake(target->rows);
-    lock_release(&tree_lock);
-    return answer(value);
+    struct exo_env *space = tree_take(), *target = NULL;
+    int64_t error = bind_check(arch_hart(), slot, row, env, &target);
+    if (error) return tree_give(error);
+    if (env == EXO_UNBIND) return tree_give(slice_unbind(row) ? 0 : EXO_EAGAIN);
+    struct exo_row *bound = &slice_rows[row];
+    bound->binder = space->frame;
+    bound->match = env_word(target->gen, EXO_STATE_READY);
+    __atomic_store_n(&bound->env, target->frame, __ATOMIC_RELEASE);
+    __atomic_fetch_or(&target->rows, 1ul << row / EXO_ROWS, __ATOMIC_RELAXED);
+    slice_wake(target->rows);
+    return tree_give(0);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inline half of exo/arch.h for the host: memory, harts and clock are a
- * model that host.h controls.  A pointer or address outside modelled RAM is a
- * bug of the kernel and stops the program.
+ * model that host.h controls.  A physical address outside modelled RAM becomes
+ * a pointer whose use stops the program; a pointer outside it does at once.
  */
 #pragma once
 #include <stdbool.h>
@@ -21,8 +21,10 @@ extern uint8_t *host_ram;
 extern uint64_t host_ram_bytes;
 extern uint64_t host_time; /* the time counter */
 
-/* Print what was wrong with a pointer or address of the kernel and abort. */
-_Noreturn void host_wild(const char *what, uint64_t value);
+extern uint8_t *host_nowhere;  /* a frame that cannot be read or written */
+
+/* The kernel asks for the physical address of what is not in RAM: a bug; print it and abort. */
+_Noreturn void host_wild(const void *pointer);
 
 /* The parts of the interface that the model must see. */
 bool host_interrupt_look(void);
@@ -42,16 +44,15 @@ static inline void arch_hart_set(struct hart *hart)
 static inline void *arch_pointer(uint64_t address)
 {
     uint64_t offset = address - HOST_RAM_ADDRESS;
-    if (offset >= host_ram_bytes && address != 0) /* 0: only asked for the distance */
-        host_wild("physical address", address);
-    return host_ram + offset;
+    return offset < host_ram_bytes ? host_ram + offset
+                                   : host_nowhere + address % EXO_FRAME_BYTES;
 }
 
 static inline uint64_t arch_address(const void *p)
 {
     uint64_t offset = (uint64_t)p - (uint64_t)host_ram;
     if (offset >= host_ram_bytes)
-        host_wild("pointer", (uint64_t)p);
+        host_wild(p);
     return HOST_RAM_ADDRESS + offset;
 }
 

@@ -21,6 +21,7 @@
 
 struct hart *host_hart;
 uint8_t *host_ram;
+uint8_t *host_nowhere;
 uint64_t host_ram_bytes;
 uint64_t host_time;
 
@@ -33,21 +34,29 @@ uint64_t host_console_room;
 uint64_t host_power_status;
 const char *host_stop_why;
 
+/* A bug of the kernel: end the program, with the way there if the sanitizer can tell it. */
+static _Noreturn void kernel_bug(void)
+{
+    fflush(stderr);
+    fiber_backtrace();
+    abort();
+}
+
 static struct host_model *model_here(void)
 {
     return &host_models[host_hart->index];
 }
 
-void host_wild(const char *what, uint64_t value)
+void host_wild(const void *pointer)
 {
-    fprintf(stderr, "KERNEL BUG: wild %s 0x%lx\n", what, value);
-    abort();
+    fprintf(stderr, "KERNEL BUG: %p is not in RAM\n", pointer);
+    kernel_bug();
 }
 
 void arch_panic(const char *what, const char *file, int line)
 {
     fprintf(stderr, "KERNEL PANIC: %s at %s:%d\n", what, file, line);
-    abort();
+    kernel_bug();
 }
 
 void host_ram_make(uint64_t groups)
@@ -56,7 +65,9 @@ void host_ram_make(uint64_t groups)
         munmap(host_ram, host_ram_bytes);
     host_ram_bytes = groups << (EXO_GROUP_SHIFT + EXO_FRAME_SHIFT);
     host_ram = mmap(NULL, host_ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (host_ram == MAP_FAILED) {
+    if (!host_nowhere)
+        host_nowhere = mmap(NULL, EXO_FRAME_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (host_ram == MAP_FAILED || host_nowhere == MAP_FAILED) {
         perror("mmap of modelled RAM");
         abort();
     }

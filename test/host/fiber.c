@@ -177,3 +177,10 @@ void fiber_end(void)
     switch_to_test(true);
     abort();
 }
+
+void fiber_backtrace(void)
+{
+#ifdef FIBER_SANITIZED
+    __sanitizer_print_stack_trace();
+#endif
+}

@@ -31,3 +31,6 @@ _Noreturn void fiber_leave(void);
 
 /* Of the fiber that runs: the machine is off, and the fiber ends. */
 _Noreturn void fiber_end(void);
+
+/* Print where the running program is, if it was built with the address sanitizer. */
+void fiber_backtrace(void);

@@ -6,8 +6,9 @@
  * The kernel returns to the address in ra, so a stub is two instructions
  * reached by `jal`.  a0 holds the result: zero or more is success, a negative
  * number is an `enum exo_error`, and then a1 holds the detail that docs/abi.md
- * names for it.  Registers s0 to s11, sp, gp and tp survive a call; t0 to t6,
- * ra and the other argument registers do not.
+ * names for it.  Registers s0 to s11, sp and tp survive a call; t0 to t6, ra
+ * and the other argument registers do not.  gp is never switched: after a call
+ * that lets another program run it holds anything, and programs do not use it.
  *
  * Frames are named by physical frame number, memory is counted in frames of
  * 4,096 bytes, and every name in these structures is a number, never a kernel
