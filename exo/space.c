@@ -141,9 +141,10 @@ struct result table_link(uint64_t env, uint64_t va, uint64_t level, uint64_t slo
     error = link_check(&run, cap, frame);
     if (!error) {
         arch_frame_clear(frame_pointer(frame));
-        *frame_state(frame) =
-            (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT | (level - 1) << EXO_TABLE_LEVEL_SHIFT |
-            run.table << EXO_TABLE_PARENT_SHIFT | entry_index(va, level) << EXO_TABLE_INDEX_SHIFT;
+        *frame_state(frame) = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
+                              (level - 1) << EXO_TABLE_LEVEL_SHIFT |
+                              run.table >> EXO_FRAME_SHIFT << EXO_TABLE_PARENT_SHIFT |
+                              entry_index(va, level) << EXO_TABLE_INDEX_SHIFT;
         cap->cursor = 0;
         run_count(space, &run, 1);
         /* The table walker of another hart must not find the frame's old contents. */

@@ -13,7 +13,7 @@ def main():
     parser = argparse.ArgumentParser(
         prog="scripts/soak",
         usage="scripts/soak [--minutes M] [sequence] [libfuzzer]",
-        description="Runs the fuzzers round after round until M minutes have passed or one finds"
+        description="Runs the fuzzers, each round with a new seed, until M minutes have passed or one finds"
         " something.  A finding stays in build/test/ and build/fuzz/corpus/.",
         epilog="Example: nohup scripts/soak --minutes 600 sequence &",
     )
@@ -34,7 +34,8 @@ def main():
             left = max((end - time.monotonic()) / 60, 0.1)
             minutes = min(options.round, left)
             command = [
-                str(machine.ROOT / "scripts" / "test"), "--minutes", f"{minutes:.2f}", part
+                str(machine.ROOT / "scripts" / "test"), "--minutes", f"{minutes:.2f}",
+                "--seed", str(time.time_ns() // 1_000_000_000 % 1_000_000), part,
             ]  # fmt: skip
             status = subprocess.run(command, env=os.environ, check=False).returncode
             if status:

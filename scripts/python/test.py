@@ -92,8 +92,9 @@ def unit_count(output):
 
 def sequence_steps(options):
     return [
-        ["/usr/bin/python3", "-B", "test/fuzz/sequence.py", "--minutes", str(options.minutes or 2)]
-    ]
+        ["/usr/bin/python3", "-B", "test/fuzz/sequence.py", "build/host/test/fuzz/server",
+         "--minutes", str(options.minutes or 2), "--seed", str(options.seed), "--out", str(LOGS)]
+    ]  # fmt: skip
 
 
 def libfuzzer_steps(options):
@@ -107,7 +108,7 @@ def libfuzzer_steps(options):
         seeds = [str(path) for path in [ROOT / "test" / "fuzz" / "corpus" / program.name]
                  if path.is_dir()]  # fmt: skip
         steps.append(
-            [str(program), f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=2048",
+            [str(program), f"-max_total_time={seconds}", f"-seed={options.seed}", "-timeout=5", "-rss_limit_mb=2048",
              "-print_final_stats=1", "-verbosity=0", f"-artifact_prefix={corpus}.crash-",
              str(corpus), *seeds]
         )  # fmt: skip
@@ -226,7 +227,7 @@ def choose(options):
 def main():
     parser = argparse.ArgumentParser(
         prog="scripts/test",
-        usage="scripts/test [--list] [--match PATTERN] [--minutes M] [quick | NAME...]",
+        usage="scripts/test [--list] [--match PATTERN] [--minutes M] [--seed N] [quick | NAME...]",
         description="Runs all tests, or the quick ones, or the parts that are named.",
         epilog="Logs are in build/test/.",
     )
@@ -235,6 +236,7 @@ def main():
     parser.add_argument("--match", metavar="PATTERN", help="only tests that match (unit: a regular"
                         " expression; target, system: as pytest's -k)")  # fmt: skip
     parser.add_argument("--minutes", type=float, help="how long the fuzzers run")
+    parser.add_argument("--seed", type=int, default=1, help="of the sequence fuzzer (default 1)")
     options = parser.parse_args()
     if options.list:
         for part in PARTS:
