@@ -118,7 +118,7 @@ static void harts_init(const struct machine *machine, const struct block *block)
         struct hart *hart = frame_pointer(stack + STACK_FRAMES);
         harts[i] = hart;
         hart->stack = (uint64_t)(uintptr_t)hart;
-        hart->index = i;
+        hart->index = hart->generation = i;
         hart->id = machine->hart[i].id;
         hart->facts = &info->hart[i];
         hart->row = i * EXO_ROWS;

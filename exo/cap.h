@@ -46,8 +46,9 @@ struct exo_cap *cap_find_far(struct exo_env *space, uint64_t handle);
 
 /* The slot at the handle's index, if it is one of the ENV frame's own. */
 static inline struct exo_cap *cap_near(struct exo_env *space, uint64_t handle) {
-    uint64_t offset = handle & (EXO_ENV_SLOTS - 1) << EXO_HANDLE_INDEX_SHIFT;
-    return (struct exo_cap *)((char *)space->slot + offset);
+    /* Shifting the frame and not the slot lets the loads that follow have the sum as their offset. */
+    char *shifted = (char *)space + (handle & (EXO_ENV_SLOTS - 1) << EXO_HANDLE_INDEX_SHIFT);
+    return ((struct exo_env *)shifted)->slot;
 }
 
 static inline bool cap_is_named(const struct exo_cap *cap, uint64_t handle) {

@@ -41,8 +41,8 @@ struct hart {
     uint64_t memory;  /* where the kernel sees physical address 0 */
     uint64_t others;  /* mask of the machine's harts but this one, by index */
     struct exo_hart_info *facts; /* of this hart in INFO */
-    struct lock *space_locks;    /* all of them, by root frame modulo SPACE_LOCKS */
-    uint64_t reserved;
+    uint64_t generation;      /* the TLB generation it made last: its own in every EXO_HARTS_MAX */
+    struct lock *space_locks; /* all of them, by root frame modulo SPACE_LOCKS */
     void *calls[EXO_CALL_COUNT]; /* the kernel's functions by call number */
     uint64_t seen[HART_ASIDS];   /* by ASID: the TLB generation entered last */
 };

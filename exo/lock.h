@@ -9,21 +9,21 @@
 #pragma once
 #include <stdint.h>
 
+#include "arch_lock.h"
+
 struct lock {
-    uint32_t next;    /* the ticket that the next taker gets */
-    uint32_t serving; /* the ticket that holds the lock */
+    int32_t serving; /* the ticket that holds the lock */
+    int32_t next;    /* the ticket that the next taker gets */
 };
 
 static inline void lock_take(struct lock *lock) {
-    uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
-    while (__atomic_load_n(&lock->serving, __ATOMIC_RELAXED) != ticket) {
+    int64_t ticket = arch_take_ticket(&lock->next);
+    while (*(volatile int32_t *)&lock->serving != ticket) {
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
-static inline void lock_release(struct lock *lock) {
-    __atomic_fetch_add(&lock->serving, 1, __ATOMIC_RELEASE);
-}
+static inline void lock_release(struct lock *lock) { arch_serve_next(&lock->serving); }
 
 /* Two locks of one kind, in the order of their addresses; they may be the same. */
 static inline void lock_take_pair(struct lock *first, struct lock *second) {

@@ -33,15 +33,16 @@ static inline uint64_t *table_entry(uint64_t table, uint64_t va, uint64_t level)
     return (uint64_t *)arch_pointer(table) + entry_index(va, level);
 }
 
-/* The table of a level on the way to va, as a physical address; 0 if there is none. */
-static inline uint64_t table_find(const struct exo_env *space, uint64_t va, uint64_t level) {
-    uint64_t table = space->root << EXO_FRAME_SHIFT;
+/* The table of a level on the way to va, as a physical address.  Returns whether there is one. */
+static inline bool table_find(const struct exo_env *space, uint64_t va, uint64_t level,
+                              uint64_t *table) {
+    *table = space->root << EXO_FRAME_SHIFT;
     for (uint64_t above = 2; above > level; above--) {
-        uint64_t pte = *table_entry(table, va, above);
-        if (unlikely(!pte_is_table(pte))) return 0;
-        table = pte_address(pte);
+        uint64_t pte = *table_entry(*table, va, above);
+        if (unlikely(!pte_is_table(pte))) return false;
+        *table = pte_address(pte);
     }
-    return table;
+    return true;
 }
 
 /* Are `count` units of `size` bytes from va aligned and below the limit?  0, ARGUMENT or ADDRESS. */
@@ -58,8 +59,7 @@ static inline int64_t run_find(const struct exo_env *space, uint64_t va, uint64_
                                uint64_t level, struct run *run) {
     int64_t error = range_check(va, count, (uint64_t)EXO_FRAME_BYTES << EXO_GROUP_SHIFT * level);
     if (unlikely(error)) return error;
-    run->table = table_find(space, va, level);
-    if (unlikely(!run->table)) return EXO_ENOTABLE;
+    if (unlikely(!table_find(space, va, level, &run->table))) return EXO_ENOTABLE;
     uint64_t room = TABLE_ENTRIES - entry_index(va, level);
     run->entry = table_entry(run->table, va, level);
     run->count = count < room ? count : room;
@@ -333,30 +333,36 @@ fully:
 
 struct result page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame, uint64_t count,
                        uint64_t flags) {
-    struct hart *hart = arch_hart();
-    uint64_t unusual = env | (count - 1) | (va & (EXO_FRAME_BYTES - 1)) | va / EXO_VA_LIMIT;
+    uint64_t table, unusual = env | (count - 1) | va << (64 - EXO_FRAME_SHIFT) | va / EXO_VA_LIMIT;
     if (unlikely(unusual | ((flags ^ EXO_PAGE_R) & ~(uint64_t)(EXO_PAGE_W | EXO_PAGE_X))))
         return map_pages(env, va, slot, frame, count, flags);
     // LAB 2: BEGIN
-    lock_take(hart->space_lock);
-    struct exo_cap *cap = cap_near(hart->space, slot);
+    lock_take(arch_hart()->space_lock);
+    struct exo_cap *cap = cap_near(arch_hart()->space, slot);
     if (unlikely(!cap_suits(cap, slot, EXO_CLASS_PAGE, flags))) goto fully;
     if (unlikely(frame - cap->first >= cap->count)) goto fully;
-    uint64_t table = table_find(hart->space, va, 0), *live = address_state(table);
-    if (unlikely(!table || (*live & EXO_TABLE_CLOSING))) goto fully;
-    if (unlikely(!leaf_add(table_entry(table, va, 0), frame_word(frame), pte_leaf(frame, flags))))
-        goto fully;
+    if (unlikely(!table_find(arch_hart()->space, va, 0, &table))) goto fully;
+    uint64_t *live = address_state(table), pte = pte_leaf(frame, flags & PAGE_RIGHTS);
+    if (unlikely(*live & EXO_TABLE_CLOSING)) goto fully;
+    if (unlikely(!leaf_add(table_entry(table, va, 0), frame_word(frame), pte))) goto fully;
     ++*live;
     cap->cursor = 0;
     // LAB 2: END
-    lock_release(hart->space_lock);
+    lock_release(arch_hart()->space_lock);
     return answer(1);
 fully:
-    lock_release(hart->space_lock);
+    lock_release(arch_hart()->space_lock);
     return map_fully(env, va, slot, frame, count, flags);
 }
 
 /* ---- unmap, protect, harvest ---- */
+
+/* The end of the next stretch of a run between two looks for an interrupt. */
+static inline uint64_t *run_stretch(uint64_t *entry, uint64_t *end) {
+    uint64_t bytes = PENDING_STEP * sizeof(*entry);
+    uint64_t *look = (uint64_t *)(((uint64_t)entry | (bytes - 1)) + 1);
+    return look < end ? look : end;
+}
 
 /* Two passes over a run without pointers to tables.  The detail tells how many leaves there were. */
 static inline struct result run_unmap(struct exo_env *space, const struct run *run, bool large,
@@ -364,19 +370,23 @@ static inline struct result run_unmap(struct exo_env *space, const struct run *r
     uint64_t *entry = run->entry, *end = entry + run->count, present = 0, removed = 0;
     // LAB 3: BEGIN
     do {
-        present |= pte_hide(entry++);
-        if (run_must_end(entry)) end = entry;
+        uint64_t *stretch = run_stretch(entry, end);
+        for (; entry != stretch; entry++) present |= pte_hide(entry);
+        if (arch_interrupt_pending()) end = entry;
     } while (entry != end);
     if (pte_is_present(present)) space_shoot(space);
-    entry = run->entry;
-    do {
+    struct exo_frame *frames = arch_hart()->frames;
+    for (entry = run->entry; entry != end; entry++) {
         uint64_t old = *entry;
         if (pte_is_hidden(old)) {
-            unit_unmap(pte_frame(old), large);
+            if (large)
+                group_unmap(pte_frame(old));
+            else
+                __atomic_fetch_sub(&frames[pte_frame(old)].word0, FRAME_MAP_ONE, __ATOMIC_RELAXED);
             removed++;
         }
-        *entry++ = payload;
-    } while (entry != end);
+        *entry = payload;
+    }
     *address_state(run->table) -= removed;
     // LAB 3: END
     return (struct result){end - run->entry, removed};
@@ -399,29 +409,34 @@ static __attribute__((noinline)) struct result unmap_fully(uint64_t env, uint64_
 }
 
 struct result page_unmap(uint64_t env, uint64_t va, uint64_t count, uint64_t payload) {
-    struct hart *hart = arch_hart();
     struct run run;
     if (env != EXO_SELF || (payload & EXO_PAYLOAD_ZERO)) goto fully;
-    lock_take(hart->space_lock);
-    if (likely(!run_find(hart->space, va, count, 0, &run))) {
-        struct result result = run_unmap(hart->space, &run, false, payload);
-        lock_release(hart->space_lock);
+    lock_take(arch_hart()->space_lock);
+    if (likely(!run_find(arch_hart()->space, va, count, 0, &run))) {
+        struct result result = run_unmap(arch_hart()->space, &run, false, payload);
+        lock_release(arch_hart()->space_lock);
         return result;
     }
-    lock_release(hart->space_lock);
+    lock_release(arch_hart()->space_lock);
 fully:
     return unmap_fully(env, va, count, payload);
 }
 
-/* Lower the rights of the leaves of a run.  Returns how many entries were done, or ABSENT. */
+/*
+ * Lower the rights of the leaves of a run whose first entry is present.  (A
+ * pointer to a table has no rights to lose.)  Returns how many entries were
+ * done.
+ */
 static inline int64_t run_protect(struct exo_env *space, const struct run *run, uint64_t rights) {
-    uint64_t *entry = run->entry, *end = entry + run->count, present = 0;
+    uint64_t *entry = run->entry, *end = entry + run->count;
     do {
-        if (pte_is_leaf(*entry)) present |= pte_lower(entry, rights);
-        entry++;
-        if (run_must_end(entry)) end = entry;
+        uint64_t *stretch = run_stretch(entry, end);
+        do {
+            if (pte_is_present(*entry)) pte_lower(entry, rights);
+            entry++;
+        } while (entry != stretch);
+        if (arch_interrupt_pending()) end = entry;
     } while (entry != end);
-    if (!present) return EXO_EABSENT;
     space_shoot(space);
     return end - run->entry;
 }
@@ -432,7 +447,7 @@ struct result page_protect(uint64_t env, uint64_t va, uint64_t count, uint64_t r
     if (!(rights & EXO_PAGE_R) || (rights & ~(uint64_t)PAGE_RIGHTS)) return answer(EXO_EARGUMENT);
     int64_t value = run_take(env, va, count & ~EXO_COUNT_LARGE, count >> 63, &space, &run);
     if (value) return answer(value);
-    value = run_protect(space, &run, rights);
+    value = pte_is_present(*run.entry) ? run_protect(space, &run, rights) : EXO_EABSENT;
     lock_release(space_lock(space));
     return answer(value);
 }

@@ -16,8 +16,6 @@
 
 #define DIRECT_MAP 0xffffffc000000000ul
 
-#define ARCH_CALL
-
 #ifdef EXO_COUNTERS
 #define ARCH_COUNT(member) (arch_hart_register ? arch_hart_register->facts->member++ : 0)
 #else
@@ -26,29 +24,16 @@
 
 register struct hart *arch_hart_register asm("tp");
 
-static inline struct hart *arch_hart(void)
-{
-    return arch_hart_register;
-}
+static inline struct hart *arch_hart(void) { return arch_hart_register; }
 
-static inline void arch_hart_set(struct hart *hart)
-{
-    arch_hart_register = hart;
-}
+static inline void arch_hart_set(struct hart *hart) { arch_hart_register = hart; }
 
-static inline void *arch_pointer(uint64_t address)
-{
-    return (void *)(address + DIRECT_MAP);
-}
+static inline void *arch_pointer(uint64_t address) { return (void *)(address + DIRECT_MAP); }
 
-static inline uint64_t arch_address(const void *p)
-{
-    return (uint64_t)p - DIRECT_MAP;
-}
+static inline uint64_t arch_address(const void *p) { return (uint64_t)p - DIRECT_MAP; }
 
 /* Volatile, since a loop over units must ask anew each time. */
-static inline bool arch_interrupt_pending(void)
-{
+static inline bool arch_interrupt_pending(void) {
     uint64_t pending;
     uint64_t enabled;
     asm volatile("csrr %0, sip" : "=r"(pending));
@@ -56,8 +41,7 @@ static inline bool arch_interrupt_pending(void)
     return (pending & enabled) != 0;
 }
 
-static inline uint64_t arch_time(void)
-{
+static inline uint64_t arch_time(void) {
     uint64_t time;
     asm volatile("rdtime %0" : "=r"(time));
     return time;
@@ -67,25 +51,27 @@ static inline uint64_t arch_time(void)
  * sfence.vma orders this hart's earlier stores to page tables before its later
  * walks, and the memory clobber keeps the compiler from moving them across.
  */
-static inline void arch_tlb_flush(uint64_t asid)
-{
+static inline void arch_tlb_flush(uint64_t asid) {
     ARCH_COUNT(sfences);
     asm volatile("sfence.vma zero, %0" : : "r"(asid) : "memory");
 }
 
-static inline void arch_tlb_flush_all(void)
-{
+static inline void arch_tlb_flush_all(void) {
     ARCH_COUNT(sfences);
     asm volatile("sfence.vma" : : : "memory");
 }
 
-static inline void arch_instruction_fence(void)
-{
-    asm volatile("fence.i" : : : "memory");
-}
+/* Through a thunk in trap.S that keeps every register but ra, a0 and t0. */
+#define arch_call_rarely(function, argument)                                                 \
+    do {                                                                                     \
+        register struct exo_env *a0 asm("a0") = (argument);                                  \
+        register void (*t0)(struct exo_env *) asm("t0") = (function);                        \
+        asm volatile("call call_keeping_registers" : "+r"(a0), "+r"(t0) : : "ra", "memory"); \
+    } while (0)
 
-static inline void arch_root_write(uint64_t satp)
-{
+static inline void arch_instruction_fence(void) { asm volatile("fence.i" : : : "memory"); }
+
+static inline void arch_root_write(uint64_t satp) {
     ARCH_COUNT(satp_writes);
     asm volatile("csrw satp, %0" : : "r"(satp) : "memory");
 }

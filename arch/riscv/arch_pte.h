@@ -47,7 +47,7 @@ static inline bool pte_is_hidden(uint64_t pte) {
 }
 
 static inline uint64_t pte_frame(uint64_t pte) {
-    return pte << 10 >> 20; /* bits 10 to 53; the reserved bits above are never set */
+    return pte >> PTE_FRAME_SHIFT; /* the reserved bits above the frame number are never set */
 }
 
 /* The physical address of the frame that a pointer to a table names. */

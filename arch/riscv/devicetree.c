@@ -53,15 +53,13 @@ struct reader {
 };
 
 /* Byte by byte: a blob need not be aligned. */
-static uint32_t word_read(const char *bytes)
-{
+static uint32_t word_read(const char *bytes) {
     const uint8_t *b = (const uint8_t *)bytes;
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
 /* A number of this many words, two at most. */
-static uint64_t number_read(const char *bytes, uint32_t words)
-{
+static uint64_t number_read(const char *bytes, uint32_t words) {
     uint64_t number = 0;
     for (uint32_t i = 0; i < words; i++) {
         number = number << 32 | word_read(bytes + 4 * i);
@@ -70,8 +68,7 @@ static uint64_t number_read(const char *bytes, uint32_t words)
 }
 
 /* Whether a string that ends with a zero byte begins with this text, which holds none. */
-static bool string_starts(const char *string, struct text text)
-{
+static bool string_starts(const char *string, struct text text) {
     uint32_t i = 0;
     while (i < text.length && string[i] == text.bytes[i]) {
         i++;
@@ -79,14 +76,12 @@ static bool string_starts(const char *string, struct text text)
     return i == text.length;
 }
 
-static bool string_is(const char *string, struct text text)
-{
+static bool string_is(const char *string, struct text text) {
     return string_starts(string, text) && string[text.length] == '\0';
 }
 
 /* Whether the text is among those that end with a zero byte or `separator` in `list`. */
-static bool list_has(struct text list, char separator, struct text text)
-{
+static bool list_has(struct text list, char separator, struct text text) {
     uint32_t start = 0;
     for (uint32_t i = 0; i < list.length; i++) {
         if (list.bytes[i] == '\0' || list.bytes[i] == separator) {
@@ -100,8 +95,7 @@ static bool list_has(struct text list, char separator, struct text text)
 }
 
 /* The bytes before the first zero byte or `stop`. */
-static struct text text_until(struct text text, char stop)
-{
+static struct text text_until(struct text text, char stop) {
     uint32_t length = 0;
     while (length < text.length && text.bytes[length] != '\0' && text.bytes[length] != stop) {
         length++;
@@ -113,8 +107,7 @@ static struct text text_until(struct text text, char stop)
  * The token at an offset that is a multiple of 4, as the block's size is, and
  * not above it; so `next` is both too.
  */
-static struct token token_read(const struct reader *reader, uint32_t at)
-{
+static struct token token_read(const struct reader *reader, uint32_t at) {
     const char *bytes = reader->structure + at;
     uint32_t room = reader->structure_bytes - at;
     struct token token = {room < 4 ? 0 : word_read(bytes), at + 4, 0, {0, 0}};
@@ -142,8 +135,7 @@ static struct token token_read(const struct reader *reader, uint32_t at)
 }
 
 /* A property of the node at this depth; without bytes when there is none. */
-static struct text property_at(const struct reader *reader, uint32_t depth, struct text name)
-{
+static struct text property_at(const struct reader *reader, uint32_t depth, struct text name) {
     struct token token = {TOKEN_NOP, reader->node[depth], 0, {0, 0}};
     while (token.kind == TOKEN_NOP || token.kind == TOKEN_PROPERTY) {
         token = token_read(reader, token.next);
@@ -154,25 +146,22 @@ static struct text property_at(const struct reader *reader, uint32_t depth, stru
     return (struct text){0, 0};
 }
 
-static struct text property(const struct reader *reader, struct text name)
-{
+static struct text property(const struct reader *reader, struct text name) {
     return property_at(reader, reader->depth, name);
 }
 
-/* A property of one or two words, or `otherwise` when it is absent or odd. */
+/* A property of one or two words: `otherwise` when it is absent, 0 when it has another length. */
 static uint64_t property_number(const struct reader *reader, uint32_t depth, struct text name,
-                                uint64_t otherwise)
-{
+                                uint64_t otherwise) {
     struct text value = property_at(reader, depth, name);
-    if (value.length != 4 && value.length != 8) {
+    if (value.bytes == 0) {
         return otherwise;
     }
-    return number_read(value.bytes, value.length / 4);
+    return value.length == 4 || value.length == 8 ? number_read(value.bytes, value.length / 4) : 0;
 }
 
 /* Go to the next node, not deeper than LEVELS; false at the end. */
-static bool node_next(struct reader *reader)
-{
+static bool node_next(struct reader *reader) {
     for (;;) {
         struct token token = token_read(reader, reader->next);
         if (token.kind == TOKEN_END) {
@@ -189,16 +178,15 @@ static bool node_next(struct reader *reader)
     }
 }
 
-static bool node_is_enabled(const struct reader *reader)
-{
+static bool node_is_enabled(const struct reader *reader) {
     struct text status = property(reader, TEXT("status"));
     return status.bytes == 0 || list_has(status, '\0', TEXT("okay")) ||
            list_has(status, '\0', TEXT("ok"));
 }
 
 /* Entry `index` of reg, in the cells of the node around it. */
-static bool reg_read(const struct reader *reader, uint32_t index, uint64_t *address, uint64_t *size)
-{
+static bool reg_read(const struct reader *reader, uint32_t index, uint64_t *address,
+                     uint64_t *size) {
     uint32_t around = reader->depth - 1;
     struct text reg = property(reader, TEXT("reg"));
     uint64_t address_words = property_number(reader, around, TEXT("#address-cells"), 2);
@@ -214,8 +202,7 @@ static bool reg_read(const struct reader *reader, uint32_t index, uint64_t *addr
 }
 
 /* The address of a device whose registers processors see where reg says. */
-static bool device_read(const struct reader *reader, uint64_t *address)
-{
+static bool device_read(const struct reader *reader, uint64_t *address) {
     for (uint32_t depth = 2; depth < reader->depth; depth++) {
         struct text ranges = property_at(reader, depth, TEXT("ranges"));
         if (ranges.bytes == 0 || ranges.length != 0) {
@@ -226,14 +213,12 @@ static bool device_read(const struct reader *reader, uint64_t *address)
     return node_is_enabled(reader) && reg_read(reader, 0, address, &size);
 }
 
-static uint64_t range_end(uint64_t address, uint64_t size)
-{
+static uint64_t range_end(uint64_t address, uint64_t size) {
     return address + size < address ? UINT64_MAX : address + size;
 }
 
 /* Insert RAM in order. */
-static void bank_add(struct machine *machine, uint64_t address, uint64_t size)
-{
+static void bank_add(struct machine *machine, uint64_t address, uint64_t size) {
     uint64_t limit = range_end(address, size);
     limit = limit < DEVICETREE_RAM_LIMIT ? limit : DEVICETREE_RAM_LIMIT;
     uint64_t first = address / GROUP_BYTES + (address % GROUP_BYTES != 0);
@@ -250,8 +235,7 @@ static void bank_add(struct machine *machine, uint64_t address, uint64_t size)
 }
 
 /* Unlike a bank, a reserved range cannot be left out: it is somebody's memory. */
-static void reserved_add(struct reader *reader, uint64_t address, uint64_t size)
-{
+static void reserved_add(struct reader *reader, uint64_t address, uint64_t size) {
     struct machine *machine = reader->machine;
     if (machine->reserved_count == MACHINE_RESERVED_MAX) {
         reader->error = "the device tree reserves too many ranges of memory";
@@ -263,8 +247,7 @@ static void reserved_add(struct reader *reader, uint64_t address, uint64_t size)
     }
 }
 
-static void hart_add(const struct reader *reader, uint64_t boot_hart)
-{
+static void hart_add(const struct reader *reader, uint64_t boot_hart) {
     struct machine *machine = reader->machine;
     struct text mmu = property(reader, TEXT("mmu-type"));
     uint64_t id;
@@ -283,8 +266,7 @@ static void hart_add(const struct reader *reader, uint64_t boot_hart)
     }
 }
 
-static void uart_read(const struct reader *reader, struct devicetree *tree)
-{
+static void uart_read(const struct reader *reader, struct devicetree *tree) {
     struct text compatible = property(reader, TEXT("compatible"));
     bool sifive = list_has(compatible, '\0', TEXT("sifive,uart0"));
     bool ns16550 = list_has(compatible, '\0', TEXT("ns16550a")) ||
@@ -306,8 +288,7 @@ static void uart_read(const struct reader *reader, struct devicetree *tree)
  * Go to the node with this path, of which a unit address may be left out: at
  * each level to the first node that fits.
  */
-static bool path_find(struct reader *reader, struct text path)
-{
+static bool path_find(struct reader *reader, struct text path) {
     uint32_t depth = 1; /* down to which the path was followed */
     reader->next = 0;
     reader->depth = 0;
@@ -337,8 +318,7 @@ static bool path_find(struct reader *reader, struct text path)
 }
 
 /* Find the console: a path or an alias, with the line's settings as ":115200n8" behind it. */
-static void stdout_read(struct reader *reader, struct text path, struct devicetree *tree)
-{
+static void stdout_read(struct reader *reader, struct text path, struct devicetree *tree) {
     path = text_until(path, ':');
     if (path.length > 0 && *path.bytes != '/') {
         if (!path_find(reader, TEXT("/aliases"))) {
@@ -352,8 +332,7 @@ static void stdout_read(struct reader *reader, struct text path, struct devicetr
 }
 
 /* Visit all nodes; returns stdout-path. */
-static struct text nodes_read(struct reader *reader, uint64_t boot_hart, struct devicetree *tree)
-{
+static struct text nodes_read(struct reader *reader, uint64_t boot_hart, struct devicetree *tree) {
     struct machine *machine = reader->machine;
     struct text stdout_path = {0, 0};
     const char *top = ""; /* the node at depth 2 that the current node is in, or is */
@@ -390,8 +369,7 @@ static struct text nodes_read(struct reader *reader, uint64_t boot_hart, struct 
 }
 
 /* Check that the structure block is one whole tree. */
-static const char *structure_check(struct reader *reader)
-{
+static const char *structure_check(struct reader *reader) {
     struct token token = {0, 0, 0, {0, 0}};
     uint32_t depth = 0;
     do {
@@ -408,8 +386,7 @@ static const char *structure_check(struct reader *reader)
 }
 
 /* Check and find the blocks of the blob, and read the one of memory reservations. */
-static const char *header_check(struct reader *reader, const char *blob, uint64_t limit)
-{
+static const char *header_check(struct reader *reader, const char *blob, uint64_t limit) {
     if (limit < HEADER_BYTES || word_read(blob) != MAGIC) {
         return "there is no device tree";
     }
@@ -436,7 +413,7 @@ static const char *header_check(struct reader *reader, const char *blob, uint64_
     for (; reserved <= total && total - reserved >= 16; reserved += 16) {
         uint64_t address = number_read(blob + reserved, 2);
         uint64_t size = number_read(blob + reserved + 8, 2);
-        if (address == 0 && size == 0) {
+        if (size == 0) {
             return reader->error;
         }
         reserved_add(reader, address, size);
@@ -445,8 +422,7 @@ static const char *header_check(struct reader *reader, const char *blob, uint64_
 }
 
 const char *devicetree_read(const void *fdt, uint64_t limit, uint64_t boot_hart,
-                            struct devicetree *tree)
-{
+                            struct devicetree *tree) {
     struct machine *machine = &tree->machine;
     struct reader reader;
     reader.machine = machine;

@@ -100,10 +100,10 @@ null_call:
 special_call:
     addi t0, a7, -EXO_CALL_yield
     beqz t0, yield
-    addi t0, a7, -EXO_CALL_resume
-    beqz t0, resume
     addi t0, a7, -EXO_CALL_null
     beqz t0, null_call
+    addi t0, a7, -EXO_CALL_resume
+    beqz t0, resume
     addi t0, a7, -EXO_CALL_exit
     bnez t0, no_such_call
     ld sp, HART_STACK(tp)
@@ -248,8 +248,9 @@ rows_checked:
     ld s0, HART_SPACE_LOCK(tp)
     ld s4, HART_SPACE(tp)
     li s1, 1
-    amoadd.w s2, s1, (s0)
-1:  lw s3, 4(s0)
+    addi s2, s0, 4
+    amoadd.w s2, s1, (s2)
+1:  lw s3, 0(s0)
     bne s2, s3, 1b
     fence r, rw
     andi s5, a0, SLOT_OFFSET_MASK
@@ -272,14 +273,12 @@ rows_checked:
     bne s11, s6, yield_refused
     sc.d s11, s10, (s8)
     bnez s11, 2b
-    fence rw, w
-    addi s2, s2, 1
-    sw s2, 4(s0)
+    amoadd.w.rl zero, s1, (s0)
 
+    /* READY and RUN here differ in the bits of HART_RUN, so this turns RUN into READY. */
     ld s0, HART_STATE(tp)
-    neg s1, s3
     ld s9, HART_MEMORY(tp)
-    amoadd.d.aqrl s1, s1, (s0)
+    amoxor.d.aqrl s1, s3, (s0)
     slli s7, s7, EXO_FRAME_SHIFT
     andi s2, s1, EXO_FLAG_STOP
     add s7, s7, s9
@@ -335,9 +334,7 @@ check_rows:
     j yield_slow
 
 yield_refused:
-    fence rw, w
-    addi s2, s2, 1
-    sw s2, 4(s0)
+    amoadd.w.rl zero, s1, (s0)
 yield_slow:
     ld sp, HART_STACK(tp)
     call env_yield
@@ -354,6 +351,22 @@ yield_enter:
     ld sp, HART_STACK(tp)
     call hart_switch
     j arch_enter
+
+/* Call the function in t0 with a0, keeping what C would take for its own: arch_call_rarely. */
+    .globl call_keeping_registers
+call_keeping_registers:
+    addi sp, sp, -96
+    sd ra, 0(sp)
+    .irp n, 6, 7, 11, 12, 13, 14, 15, 16
+    sd x\n, 8 * (\n - 5)(sp)
+    .endr
+    jalr t0
+    .irp n, 6, 7, 11, 12, 13, 14, 15, 16
+    ld x\n, 8 * (\n - 5)(sp)
+    .endr
+    ld ra, 0(sp)
+    addi sp, sp, 96
+    ret
 
 trap_in_kernel:
     csrr a0, scause

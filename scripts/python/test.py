@@ -97,6 +97,12 @@ def sequence_steps(options):
     ]  # fmt: skip
 
 
+# What a target begins with: valid inputs of its kind.
+FUZZ_SEEDS = {
+    "fuzz_devicetree": [ROOT / "build" / "fuzz" / "dts" / "blobs"],
+}
+
+
 def libfuzzer_steps(options):
     seconds = int(60 * options.minutes) if options.minutes else 20
     steps = []
@@ -105,8 +111,7 @@ def libfuzzer_steps(options):
             continue
         corpus = ROOT / "build" / "fuzz" / "corpus" / program.name
         corpus.mkdir(parents=True, exist_ok=True)
-        seeds = [str(path) for path in [ROOT / "test" / "fuzz" / "corpus" / program.name]
-                 if path.is_dir()]  # fmt: skip
+        seeds = [str(path) for path in FUZZ_SEEDS.get(program.name, []) if path.is_dir()]
         steps.append(
             [str(program), f"-max_total_time={seconds}", f"-seed={options.seed}", "-timeout=5", "-rss_limit_mb=2048",
              "-print_final_stats=1", "-verbosity=0", f"-artifact_prefix={corpus}.crash-",

@@ -22,17 +22,25 @@ from twin import Machine, Refuse, Slot, Table, Env
 
 # The table of calls is the ABI's own.
 ABI = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../exo/include/exo/abi.h')
-with open(ABI) as file:
-    TABLE = re.search(r'#define EXO_CALLS\(X\)(.*?[^\\])\n', file.read(), re.S).group(1)
-CALLS = [(int(number), name, int(count)) for number, name, count in re.findall(r'X\((-?\d+), (\w+), (\d+)\)', TABLE)]
+
+
+def abi_table(name):
+    with open(ABI) as file:
+        return re.search(r'#define %s\(X\)(.*?[^\\])\n' % name, file.read(), re.S).group(1)
+
+
+CALLS = [(int(number), name, int(count)) for number, name, count in re.findall(r'X\((-?\d+), (\w+), (\d+)\)',
+                                                                                     abi_table('EXO_CALLS'))]
 NUMBER = {name: number for number, name, _ in CALLS}
 ARGUMENTS = {name: count for _, name, count in CALLS}
+ERRORS = {int(number): name for number, name in re.findall(r'X\((-\d+), (\w+),', abi_table('EXO_ERRORS'))}
 RANGE_CALLS = ('page_map', 'page_unmap', 'page_protect', 'page_harvest')
 BOOT, CALL, CONTINUE, INTERRUPT, FAULT, TOUCH, VECTOR, SLOTS, RECOVER = range(1, 10)
 FRAME, GROUP, ENTRY, SLOT, ROW, ENV, GONE = range(1, 8)
 REQUEST, REPLY, HART = struct.Struct('<IIqQ7Q'), struct.Struct('<qQIIII'), struct.Struct('<IIQ')
 MASK = (1 << 64) - 1
 JOB_STEPS = 5000                                           # a job that takes more never ends
+CLOCK = 1000                                               # what the time counter of the modelled machine shows
 
 
 class Diverged(Exception):
@@ -167,6 +175,19 @@ class Server:
                 found += [(number << 5 | i, self.shown(SLOT, caps * 32 + i)) for i in range(1, spec.CAPS_SLOTS)]
         return found
 
+    def tables(self, space):
+        """(virtual address, level, entries) of the tables of a space, of level 1 and 0."""
+        found, todo = [], [(self.envs[space][3], 2, 0)]
+        while todo:
+            table, level, base = todo.pop()
+            entries = self.entries.get(table, {})
+            if level < 2:
+                found.append((base, level, entries))
+            if level:
+                todo += [(pte >> 10 & (1 << 44) - 1, level - 1, base + (i << 12 + 9 * level))
+                         for i, pte in entries.items() if pte & 15 == 1 and (level < 2 or i < 256)]
+        return found
+
     def handle(self, space, place, difference):
         link = self.place_link(space, place)
         gen = self.shown(SLOT, link)[4] if link is not None else 0
@@ -240,7 +261,7 @@ class Pair:
         if not alone:
             self.twin = server.twin(frozenset(spec.RULES) if rules is None else rules)
             self.twin.ram_first, self.twin.ram_count = min(server.groups) << 9, groups << 9
-            self.twin.asids, self.twin.stepwise, self.twin.split = asids, False, bool(split)
+            self.twin.asids, self.twin.stepwise, self.twin.split, self.twin.clock = asids, False, bool(split), CLOCK
             self.twin_boot()
             self.compare_all()
 
@@ -394,14 +415,17 @@ class Pair:
     def job(self, hart, name, arguments):
         """A call until it has an end, with reaping of what is in its way, on the kernel and then on the twin."""
         numbers, env = self.resolve(hart, name, arguments), self.server.harts[hart][2]
-        touched = []
+        self.settle(True)                                  # what other harts have asked for comes first
+        if self.twin:
+            self.settle(False)
+            self.compare()
+        if self.server.harts[hart][0] != spec.PROGRAM or self.server.harts[hart][2] != env:
+            return 0, 0
 
         def kernel(call, args):
             reply = self.server.request(CALL, hart, NUMBER[call], args)
-            touched.extend(self.server.changed)
             self.settle(True)
-            touched.extend(self.server.changed)
-            return reply, self.server.harts[hart] [2] == env and self.server.harts[hart][0] == spec.PROGRAM
+            return reply, self.server.harts[hart][2] == env and self.server.harts[hart][0] == spec.PROGRAM
 
         def model(call, args):
             answer = self.twin_call(hart, env, call, args)

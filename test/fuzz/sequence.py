@@ -6,7 +6,6 @@
     sequence.py SERVER --seed 7 --steps N    the same for so many steps; runs of a seed are always the same
     sequence.py SERVER --run SEED            one run again
     sequence.py SERVER --replay FILE         a trace that a failing run has written
-    sequence.py SERVER --traces DIRECTORY    the directed traces, then each rule dropped from the twin
 
 A run is a freshly booted machine and some hundred operations (machine.py says what they are).  In two runs of three the
 kernel and the twin are compared after every operation, and long jobs are driven to their end before that.  In the third
@@ -49,6 +48,21 @@ class Proposer:
         base = (0x200000, 0x400000, 0x600000, 0x40000000, 0x3fc0000000)
         self.addresses = [b + 4096 * i for b in base for i in (0, 0, 1, 2, 3, 15, 16, 300, 511)]
 
+    def address(self, space, level):
+        """A virtual address for an entry of this level, mostly where the space has a table."""
+        found = [(base, entries) for base, its, entries in self.server.tables(space) if its == level]
+        size = 12 + 9 * level
+        if not found or self.rng.random() < 0.1:
+            return self.rng.choice(self.addresses) >> size << size
+        base, entries = self.rng.choice(found)
+        present = [i for i, pte in entries.items() if pte]
+        if present and self.rng.random() < 0.4:
+            return base + (self.rng.choice(present) << size)
+        if level:
+            inside = [x >> size << size for x in self.addresses if 0 <= x - base < 512 << size]
+            return self.rng.choice(inside) if inside else base
+        return base + 4096 * self.rng.choice((0, 1, 2, 3, 15, 16, 300, 511))
+
     def frame(self, slot=None):
         if slot:
             inside = [x for x in self.hot if slot[5] <= x < slot[5] + slot[6]]
@@ -78,7 +92,9 @@ class Proposer:
                 return None
             hart = rng.choice(harts)
             if kind == 'touch':
-                return kind, hart, '', [rng.choice(self.addresses), rng.randrange(2)], 0
+                env = server.harts[hart][2]
+                space = server.leader(env) if env else server.init
+                return kind, hart, '', [self.address(space, 0), rng.randrange(2)], 0
             if kind == 'vector':
                 return kind, hart, '', [rng.choice((0, 7))] + [rng.choice(self.hot + self.large) for _ in range(7)], 0
             if kind == 'fault' and server.harts[hart][2] == server.init:
@@ -191,33 +207,37 @@ class Proposer:
         who, space, what = self.target(space)
         place, slot = self.of_class(self.server.table_of(space), PAGE)
         level = self.rng.choice((1, 1, 2))
-        address = self.rng.choice(self.addresses) >> (12 + 9 * level) << (12 + 9 * level)
+        address = self.address(space, 1) if level == 1 else self.rng.choice(self.addresses) >> 30 << 30
         return [who, address, level, self.handle(place, what), self.frame(slot)]
 
     def table_unlink(self, space, env):
         who, space, _ = self.target(space)
         level = self.rng.choice((1, 1, 2))
-        return [who, self.rng.choice(self.addresses) >> (12 + 9 * level) << (12 + 9 * level), level]
+        return [who, self.address(space, 1) if level == 1 else self.rng.choice(self.addresses) >> 30 << 30, level]
 
     def page_map(self, space, env):
         rng = self.rng
         who, space, what = self.target(space)
         place, slot = self.of_class(self.server.table_of(space), PAGE)
         flags = rng.choice((1, 1, 3, 3, 5, 7)) | rng.choice((0, 0, 0, 0x100)) | rng.choice((0, 0, 0x20, 0x40, 0x60))
-        address, frame, count = rng.choice(self.addresses), self.frame(slot), rng.choice((1, 1, 1, 2, 3, 16, 17, 33, 256))
+        if slot and rng.random() < 0.9:
+            flags &= ~7 | slot[2]
+        address, frame, count = self.address(space, 0), self.frame(slot), rng.choice((1, 1, 1, 2, 3, 16, 17, 33, 256))
+        if slot and rng.random() < 0.8:
+            count = max(1, min(count, slot[5] + slot[6] - frame))
         if rng.random() < 0.15:
-            flags, address, frame, count = flags & ~0x40 | 0x10, address >> 21 << 21, rng.choice(self.large), rng.choice((1, 2))
+            inside = [x for x in self.large if slot and slot[5] <= x and x + 512 <= slot[5] + slot[6]] or self.large
+            flags, address, frame, count = flags & ~0x40 | 0x10, self.address(space, 1), rng.choice(inside), 1
         handle = self.handle(place, what)
         if rng.random() < 0.05:
             handle, frame = 0, self.server.info if rng.random() < 0.7 else frame
         return [who, address, handle, frame, count, flags]
 
     def run_of_pages(self, space):
-        who, _, _ = self.target(space)
-        address, count = self.rng.choice(self.addresses), self.rng.choice((1, 1, 1, 2, 3, 17, 256))
+        who, space, _ = self.target(space)
         if self.rng.random() < 0.2:
-            address, count = address >> 21 << 21, self.rng.choice((1, 2, 3)) | 1 << 63
-        return [who, address, count]
+            return [who, self.address(space, 1), self.rng.choice((1, 2, 3)) | 1 << 63]
+        return [who, self.address(space, 0), self.rng.choice((1, 1, 1, 2, 3, 17, 256))]
 
     def page_unmap(self, space, env):
         return self.run_of_pages(space) + [self.rng.choice((0, 0, 0, 2, 0x8000000000000400, 0xffffffffffffffee))]

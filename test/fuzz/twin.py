@@ -55,6 +55,8 @@ RULES = {
     'lastcaps': 'CAPS frames are reaped last donated first, the ENV frame last',
     'suicide':  'no call kills its own caller: it answers SELF, the frame must be taken back first',
     'leader':   'ENTER looks at the state of the leader too',
+    'unbind':   'a cut of rows takes out what is bound to them',
+    'capsgen':  'a CAPS frame at a place of the table goes on with the generations of the one before',
     'erase':    'donating a frame, which zeroes it, needs R and W',
 }
 
@@ -478,7 +480,7 @@ class Machine:
             if not self.sweep(space, low, high, slot):
                 return AGAIN
         elif slot.cls == SLICE:
-            if not all([self.unbind(row) for row in range(low, high)]):
+            if self.rule('unbind') and not all([self.unbind(row) for row in range(low, high)]):
                 return AGAIN
         elif slot.cls == ENVC and self.envs[slot.first].first_cap == slot.link:
             self.kill(slot.first)
@@ -600,9 +602,9 @@ class Machine:
             need(not level, 'ARGUMENT')
         table, index = self.table_at(space, va, level), digit(va >> 12, level)
         need(not self.closing(table), 'CLOSING')
+        if slot and not flags & VECTOR:
+            need(slot.covers(frame, count * GROUP if level else count), 'RANGE')
         count = min(count, 512 - index)
-        if slot and not flags & (LARGE | REPLACE | VECTOR):
-            need(slot.covers(frame, count), 'RANGE')
         entries, done, shot = self.tables[table], 0, False
         while done < count and done < limit:
             name = vector[done] if flags & VECTOR else frame + done * (GROUP if level else 1)
@@ -639,18 +641,17 @@ class Machine:
         self.range_check(va, count, 4096 << 9 * level)
         space = self.act(hart, env)
         table, first = self.table_at(space, va, level), digit(va >> 12, level)
-        indices = range(first, first + min(count, 512 - first))
-        for index in indices:                              # at level 1 the run ends before the first pointer to a table
-            if level and is_table(self.tables[table].get(index, 0)):
-                indices = range(first, index)
-                break
-        need(indices, 'TYPE')
-        return space, level, table, indices
+        return space, level, table, range(first, first + min(count, 512 - first))
 
     def page_unmap(self, hart, env, va, count, payload, limit=PAGES_MAX):
         need(payload & PAYLOAD_ZERO == 0, 'ARGUMENT')
         space, level, table, indices = self.range_at(hart, env, va, count)
         gone, entries = [], self.tables[table]
+        for index in indices:                              # at level 1 the run ends before the first pointer to a table
+            if is_table(entries.get(index, 0)):
+                indices = range(indices[0], index)
+                break
+        need(indices, 'TYPE')
         for index in indices[:limit]:
             old = entries.get(index, 0)
             if old & V:
@@ -670,13 +671,11 @@ class Machine:
     def page_protect(self, hart, env, va, count, rights, limit=PAGES_MAX):
         need(rights & R and rights & ~7 == 0, 'ARGUMENT')
         space, _, table, indices = self.range_at(hart, env, va, count)
-        entries, present = self.tables[table], False
+        entries = self.tables[table]
+        need(entries.get(indices[0], 0) & V, 'ABSENT')
         for index in indices[:limit]:
-            old = entries.get(index, 0)
-            if old & V:
-                present = True
-                entries[index] = old & ~((~rights & 7) << 1)
-        need(present, 'ABSENT')
+            if is_leaf(entries.get(index, 0)):
+                entries[index] &= ~((~rights & 7) << 1)
         self.shoot(hart, space)
         return len(indices[:limit])
 
@@ -685,7 +684,7 @@ class Machine:
         entries, some, self.harvest = self.tables[table], False, []
         for index in indices[:limit]:
             old = entries.get(index, 0)
-            if old & V:
+            if is_leaf(old):
                 some = some or old & (A | D)
                 entries[index] = old & ~(A | D)
                 self.harvest.append(1 | (2 if old & A else 0) | (4 if old & D else 0))
@@ -1021,7 +1020,8 @@ class Machine:
         env.donated += 1
         self.slots[frame * 32].extra = env.donated
         for i in range(1, CAPS_SLOTS):
-            self.slots[frame * 32 + i] = Slot(frame * 32 + i, (hole + 1) << 12 | i << 7, env.caps_gen)
+            self.slots[frame * 32 + i] = Slot(frame * 32 + i, (hole + 1) << 12 | i << 7,
+                                                   env.caps_gen if self.rule('capsgen') else 0)
         env.caps[hole] = frame
         env.added.append(frame)
         return hole + 1

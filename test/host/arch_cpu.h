@@ -10,7 +10,8 @@
 
 #include "hart.h"
 
-#define ARCH_CALL
+/* Call something seldom needed from a hot path. */
+#define arch_call_rarely(function, argument) (function)(argument)
 
 /* First byte and size of modelled RAM, and where the host keeps it. */
 #define HOST_RAM_ADDRESS 0x80000000ul

@@ -34,6 +34,7 @@ struct child {
     uint64_t frames;
     uint64_t memory; /* the child's handle of its frames */
     uint64_t next;   /* frame for its next TABLE */
+    uint64_t end;    /* ... and where those end */
     struct space space;
 };
 
@@ -41,7 +42,7 @@ extern char _start[], __image_end[]; /* crt0.S and the linker script: the image 
 
 static inline uint64_t child_frame_take(struct space *space, uint64_t *slot) {
     struct child *child = space->context;
-    if (child->next == child->frame + CHILD_KERNEL_FRAMES + CHILD_TABLES) return 0;
+    if (child->next == child->end) return 0;
     *slot = child->memory;
     return child->next++;
 }
@@ -51,8 +52,7 @@ static inline int64_t child_lend(uint64_t env, uint64_t slot, uint64_t first, ui
                                  uint64_t rights, uint64_t extra, uint64_t into) {
     int64_t free = mem_slot();
     if (free < 0) return free;
-    int64_t derived =
-        exo_cap_derive(slot, (uint64_t)free, first, count, rights, 0, extra).value;
+    int64_t derived = exo_cap_derive(slot, (uint64_t)free, first, count, rights, 0, extra).value;
     if (derived < 0) return derived;
     int64_t value = sys_cap_grant((uint64_t)derived, env, EXO_HANDLE(0, into), 0, 0);
     if (value < 0) sys_cap_drop((uint64_t)derived, first);
@@ -88,12 +88,15 @@ static inline int64_t child_make(struct child *child, uint64_t spare) {
     if (value < 0) return value;
     child->memory = (uint64_t)value;
     child->next = frame + CHILD_KERNEL_FRAMES;
+    child->end = child->next + CHILD_TABLES;
     child->space = (struct space){child->env, child_frame_take, child};
     value = child_lend(child->env, frame_slot(image), image, pages, rights, 0, CHILD_SLOT_IMAGE);
     if (value < 0) return value;
-    int64_t error = space_map(&child->space, (uint64_t)_start, (uint64_t)value, image, pages, rights);
+    int64_t error =
+        space_map(&child->space, (uint64_t)_start, (uint64_t)value, image, pages, rights);
     if (!error)
-        error = space_map(&child->space, EXO_VA_INFO, EXO_NONE, sys_info()->info_frame, 1, EXO_PAGE_R);
+        error =
+            space_map(&child->space, EXO_VA_INFO, EXO_NONE, sys_info()->info_frame, 1, EXO_PAGE_R);
     if (!error) error = space_map(&child->space, EXO_VA_ENV, child->memory, frame, 1, EXO_PAGE_R);
     if (!error)
         error = space_map(&child->space, EXO_VA_CTX, child->memory, frame + 1, 1,
@@ -144,8 +147,8 @@ static inline int64_t child_state(uint64_t env) { return exo_env_regs(env, EXO_R
  * A thread on the frames `frame` (ENV) and `frame + 1` (CTX): STOPPED, to call
  * `entry` with its stack's end in `stack`.  Returns its ENV handle or an error.
  */
-static inline int64_t thread_make(uint64_t frame, void (*entry)(uint64_t, uint64_t),
-                                  uint64_t stack, uint64_t a0, uint64_t a1) {
+static inline int64_t thread_make(uint64_t frame, void (*entry)(uint64_t, uint64_t), uint64_t stack,
+                                  uint64_t a0, uint64_t a1) {
     int64_t slot = mem_slot();
     if (slot < 0) return slot;
     int64_t env = exo_env_create(frame_slot(frame), frame, frame + 1, 0, (uint64_t)slot).value;

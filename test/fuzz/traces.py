@@ -1,0 +1,540 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The directed traces: each a way in which an earlier wording of the rules broke.
+
+    traces.py SERVER        every trace on the kernel core and on the twin, then on a twin without the trace's rule
+
+Random sequences find most of these only with luck, so they are written down.  A trace passes when every call answers as
+it must, every job ends, and the walkers find nothing; without its rule the twin must fail it, which shows that the trace
+tests what it says.
+
+A trace is a function of a `World`: a machine of three harts in which init runs on hart 0 and lends to environments A and
+B on harts 1 and 2.  The docstring of each says what the hole was.
+"""
+import sys
+
+import twin as spec
+from machine import CALL, CLOCK, CONTINUE, INTERRUPT, ERRORS, NUMBER, Diverged, Gone, Pair, Server
+from twin import Broken, Refuse
+
+PLAN = (4, 3, 1, 0)                                        # groups, harts, ASIDs, no split
+STEPS = 3000                                               # a job that takes more never ends
+ALL = 15                                                   # all rights of PAGE
+VA = 0x40000000                                            # where traces map: init has no table there
+
+
+class Wrong(Exception):
+    """A call did not answer as it must, or a job never ends."""
+
+
+class World:
+    """What traces use; the two kinds below do the calls."""
+
+    def __init__(self):
+        self.f = self.first + 512                          # the first of many free frames
+        self.large = self.first + 1536                     # a group without typed frames
+
+    def must(self, wanted, hart, name, *arguments):
+        """The call answers 'ok', 'again', 'refused', or an error's name; returns the value."""
+        answer = self.call(hart, name, *arguments)
+        kind = 'refused' if isinstance(answer, str) else 'again' if answer < 0 else 'ok'
+        if wanted not in (kind, answer):
+            raise Wrong('%s of hart %d answers %s, not %s' % (name, hart, answer, wanted))
+        return answer
+
+    def job(self, hart, name, *arguments):
+        """The call until it has an end, reaping what is in its way; the last answer."""
+        stack = []
+        for _ in range(STEPS):
+            answer = self.call(hart, *(('env_reap', stack[-1]) if stack else (name, *arguments)))
+            if answer == spec.REAP:
+                if self.detail in stack:
+                    raise Wrong('%s waits for itself' % name)
+                stack.append(self.detail)
+            elif answer != spec.AGAIN:
+                if not stack:
+                    return answer
+                stack.pop()
+            self.settle()
+        raise Wrong('%s never ends' % name)
+
+    def must_end(self, wanted, hart, name, *arguments):
+        answer = self.job(hart, name, *arguments)
+        if wanted not in (answer, 'refused' if isinstance(answer, str) else 'ok'):
+            raise Wrong('%s ends with %s, not %s' % (name, answer, wanted))
+
+    def until(self, hart, name, arguments, between, rounds=400):
+        """The call in single steps, with other calls between them; it must come to its end."""
+        for _ in range(rounds):
+            answer = self.call(hart, name, *arguments)
+            if answer == spec.REAP:
+                self.must_end('ok', hart, 'env_reap', self.detail)
+            elif answer != spec.AGAIN:
+                if answer != 0:
+                    raise Wrong('%s ends with %s' % (name, answer))
+                return
+            self.settle()
+            between()
+        raise Wrong('%s never ends' % name)
+
+    def derive(self, hart, parent, place, first, count, rights=ALL, keep=0):
+        return self.must('ok', hart, 'cap_derive', ('h', parent), place << 7, first, count, rights, keep, 0)
+
+    def lend(self, via, place, first, count, rights=ALL, keep=0, parent=0, by=0):
+        """Derive from a slot and grant the child to the environment of an ENV slot; leaves slot 15 empty."""
+        self.derive(by, parent, 15, first, count, rights, keep)
+        self.must_end('ok', by, 'cap_grant', ('h', 15), ('h', via), place << 7, 0, 0)
+
+    def start(self, hart, via, row):
+        """init lets an environment run on a hart."""
+        self.must('ok', 0, 'slice_bind', ('h', 1), row, ('h', via))
+        self.must('ok', 0, 'env_regs', ('h', via), 2)
+        self.settle()
+
+    def people(self, count=2):
+        """init's slots 4 and 5 are the environments A (frame f + 100) on hart 1 and B (f + 110) on hart 2."""
+        self.a, self.b = self.f + 100, self.f + 110
+        for hart, env in ((1, self.a), (2, self.b))[:count]:
+            self.must('ok', 0, 'env_create', ('h', 0), env, env + 1, env + 2, 3 + hart << 7)
+            self.start(hart, 3 + hart, 64 * hart)
+
+    def start_of(self, hart, via):
+        """What an environment has made in its slot 1 runs on hart 2: init, in whose slot `via` it is, lends a row."""
+        self.must('ok', 0, 'cap_derive', ('h', 1), 15 << 7, 128, 1, 1, 0, 0)
+        self.must_end('ok', 0, 'cap_grant', ('h', 15), ('h', via), 5 << 7, 0, 0)
+        self.must('ok', hart, 'env_regs', ('h', 1), 2)
+        self.must('ok', hart, 'slice_bind', ('h', 5), 128, ('h', 1))
+        self.settle()
+
+    def tables(self, hart, place, frame, va=VA):
+        """Two TABLEs of an environment, so that it can map at va."""
+        self.must('ok', hart, 'table_link', 0, va, 2, ('h', place), frame)
+        self.must('ok', hart, 'table_link', 0, va, 1, ('h', place), frame + 1)
+
+
+class KernelWorld(World):
+    def __init__(self, server):
+        self.pair = Pair(server, PLAN, alone=True)
+        self.server, self.first = server, min(server.groups) << 9
+        super().__init__()
+
+    def call(self, hart, name, *arguments):
+        state, _, env = self.server.harts[hart]
+        if state != spec.PROGRAM:
+            return 'NOT RUNNING'
+        numbers = self.pair.resolve(hart, name, [x + (0,) if isinstance(x, tuple) else x for x in arguments])
+        value, self.detail = self.server.request(CALL, hart, NUMBER[name], numbers)
+        return value if value >= -2 else ERRORS[value]
+
+    def settle(self):
+        self.pair.settle(True)
+
+    def touch(self, hart, va, write=0):
+        value, frame = self.server.request(6, hart, 0, (va, write))
+        return frame if value else None
+
+    def running(self, hart):
+        return self.server.harts[hart][2]
+
+    def slot_state(self, hart, place):
+        space = self.server.leader(self.running(hart))
+        return self.server.shown(4, self.server.place_link(space, place))[0]
+
+    def generation(self, frame):
+        return self.server.envs[frame][0]
+
+
+class TwinWorld(World):
+    def __init__(self, server, rules):
+        self.pair = Pair(server, PLAN, rules)
+        self.machine, self.first = self.pair.twin, min(server.groups) << 9
+        self.machine.stepwise = True
+        super().__init__()
+
+    def call(self, hart, name, *arguments):
+        machine, at = self.machine, self.machine.harts[hart]
+        if at.state != spec.PROGRAM:
+            return 'NOT RUNNING'
+        numbers = []
+        for argument in arguments:
+            if isinstance(argument, tuple):
+                slot = machine.place(at.space, argument[1] >> 5 << 12 | (argument[1] & 31) << 7)
+                argument = machine.envs[argument[1]].gen if argument[0] == 'g' else slot.handle() if slot else 0
+            numbers.append(argument)
+        machine.here = hart
+        try:
+            answer = getattr(machine, {'yield': 'yield_to'}.get(name, name))(hart, *numbers)
+        except Refuse as refused:
+            return str(refused)
+        finally:
+            machine.walk()
+        if name == 'exit':
+            return 0
+        if isinstance(answer, tuple):
+            answer, self.detail = answer
+            if answer == spec.SELF:
+                return 'SELF'
+        return answer
+
+    def settle(self):
+        self.pair.settle(False)
+        self.machine.walk()
+
+    def touch(self, hart, va, write=0):
+        frame = self.machine.touch(hart, va, bool(write))
+        self.machine.walk()
+        return frame
+
+    def running(self, hart):
+        return self.machine.harts[hart].env
+
+    def slot_state(self, hart, place):
+        return self.machine.place(self.machine.harts[hart].space, place << 7).state
+
+    def generation(self, frame):
+        return self.machine.envs[frame].gen
+
+
+def sure(condition, what):
+    if not condition:
+        raise Wrong(what)
+
+
+# -------------------------------------------------------------------- the traces
+def derive_against_revoke(w):
+    """H1 topdown: only the leaf was shrunk, so a holder made new leaves as fast as they were cut."""
+    w.people(1)
+    w.derive(0, 0, 6, w.f, 4)
+    w.lend(4, 0, w.f, 4, parent=6)
+    w.derive(1, 0, 1, w.f, 1)
+
+    def between():
+        w.call(1, 'cap_drop', ('h', 1), w.f)
+        w.call(1, 'cap_derive', ('h', 0), 1 << 7, w.f, 1, ALL, 0, 0)
+    w.until(0, 'cap_revoke', [('h', 6), w.f, 0], between)
+    sure(w.slot_state(1, 0) == spec.LOST, 'A still has its slot')
+
+
+def cycle_of_donations(w):
+    """H3 donor: "typed frames of this space" found the frames of an environment made through another slot."""
+    w.people(1)
+    w.lend(4, 0, w.f, 3)
+    w.must('ok', 1, 'env_create', ('h', 0), w.f, w.f + 1, w.f + 2, 1 << 7)
+    w.must('ok', 0, 'cap_derive', 0, 9 << 7, w.f, w.generation(w.f), 0, 0, 0)
+    w.start_of(1, 4)
+    sure(w.running(2) == w.f, 'C does not run')
+    w.must('ok', 2, 'cap_derive', 0, 0 << 7, w.first_env, w.generation(w.first_env), 0, 0, 0)
+    w.derive(0, 0, 6, w.f, 3)
+    w.derive(0, 6, 7, w.f, 3)
+    w.must_end('ok', 0, 'cap_grant', ('h', 7), 0, 0 << 7, w.f, ('g', w.f))
+    w.must('ok', 1, 'cap_derive', 0, 6 << 7, w.f, w.generation(w.f), 0, 0, 0)
+    w.derive(2, 0, 1, w.f, 3)
+    w.must_end('ok', 2, 'cap_grant', ('h', 1), 0, 6 << 7, w.a, ('g', w.a))
+    w.must_end('ok', 0, 'cap_revoke', ('h', 6), w.f, 0)
+    sure(w.running(2) == w.f, 'C died')
+
+
+def grant_against_map(w):
+    """H4 rescan: a grant's look at its frames went on past a frame that was mapped meanwhile."""
+    w.people()
+    w.lend(4, 0, w.f + 512, 512)
+    w.lend(4, 1, w.f, 4)
+    w.tables(1, 1, w.f)
+    w.must('ok', 2, 'cap_derive', 0, 0, w.a, ('g', w.a), 0, 0, 0)
+    grant = ('cap_grant', ('h', 0), 0, 0, w.b, ('g', w.b))
+    w.must('again', 1, *grant)
+    w.must('ok', 1, 'page_map', 0, VA, ('h', 0), w.f + 512, 1, 3)
+    w.must_end('refused', 1, *grant)
+
+
+def grant_against_derive(w):
+    """H19 rescan: ... or through a child that was derived and dropped meanwhile."""
+    w.people()
+    w.lend(4, 0, w.f + 512, 512)
+    w.lend(4, 1, w.f, 4)
+    w.tables(1, 1, w.f)
+    w.must('ok', 2, 'cap_derive', 0, 0, w.a, ('g', w.a), 0, 0, 0)
+    grant = ('cap_grant', ('h', 0), 0, 0, w.b, ('g', w.b))
+    w.must('again', 1, *grant)
+    w.derive(1, 0, 2, w.f + 512, 2)
+    w.must('ok', 1, 'page_map', 0, VA, ('h', 2), w.f + 512, 1, 3)
+    w.must_end('ok', 1, 'cap_drop', ('h', 2), w.f + 512)
+    w.must_end('refused', 1, *grant)
+
+
+def large_leaf(w):
+    """H5 groups: the look at the frame words missed large leaves."""
+    w.people()
+    w.lend(4, 0, w.large, 512)
+    w.lend(4, 1, w.f, 4)
+    w.must('ok', 1, 'table_link', 0, VA, 2, ('h', 1), w.f)
+    w.must('ok', 1, 'page_map', 0, VA, ('h', 0), w.large, 1, 0x13)
+    w.must('ok', 2, 'cap_derive', 0, 0, w.a, ('g', w.a), 0, 0, 0)
+    w.must_end('refused', 1, 'cap_grant', ('h', 0), 0, 0, w.b, ('g', w.b))
+
+
+def table_refilled(w):
+    """H6 closing: a TABLE that was being emptied could be filled again for ever."""
+    w.people(1)
+    w.derive(0, 0, 6, w.f, 4)
+    w.lend(4, 0, w.f, 4, parent=6)
+    w.lend(4, 1, w.f + 10, 8)
+    w.must('ok', 1, 'table_link', 0, VA, 2, ('h', 1), w.f + 10)
+    w.must('ok', 1, 'table_link', 0, VA, 1, ('h', 0), w.f)
+    for page in (0, 1, 300, 301):
+        w.must('ok', 1, 'page_map', 0, VA + 4096 * page, ('h', 1), w.f + 11, 1, 3)
+    pages = list(range(8)) + [302, 303]
+
+    def between():
+        for page in pages:
+            w.call(1, 'page_map', 0, VA + 4096 * page, ('h', 1), w.f + 12, 1, 3)
+    w.until(0, 'cap_revoke', [('h', 6), w.f, 0], between)
+
+
+def table_shown(w):
+    """H7 release: a typed frame with a read-only mapping of somebody else could not be freed."""
+    w.people(1)
+    w.lend(4, 0, w.f, 4)
+    w.tables(1, 0, w.f)
+    w.must('ok', 1, 'caps_add', ('h', 0), w.f + 2)
+    w.tables(0, 0, w.f + 20)
+    w.must('ok', 0, 'page_map', 0, VA, ('h', 0), w.f, 3, 1)
+    w.must('ok', 0, 'page_map', 0, VA + 0x4000, ('h', 0), w.a, 3, 1)
+    w.must_end('ok', 0, 'cap_drop', ('h', 4), w.a)
+    w.must_end('ok', 0, 'env_reap', w.a)
+
+
+def name_repeated(w):
+    """H8 envgen: the generation of an environment restarted, so a new one could use what was opened for a dead one."""
+    w.people(1)
+    w.must('ok', 0, 'cap_derive', 0, 9 << 7, w.a, ('g', w.a), 0, 0, 0)
+    w.must_end('ok', 0, 'cap_drop', ('h', 4), w.a)
+    w.must_end('ok', 0, 'env_reap', w.a)
+    w.people(1)
+    w.lend(4, 0, w.f, 4)
+    w.derive(1, 0, 1, w.f, 1)
+    w.must_end('NOTOPEN', 1, 'cap_grant', ('h', 1), 0, 9 << 7, w.first_env, ('g', w.first_env))
+
+
+def asid_repeated(w):
+    """H9 tlbgen: a new space with the ASID and the TLB generation of a dead one ran with its translations."""
+    w.people(1)
+    w.lend(4, 0, w.f, 4)
+    w.tables(1, 0, w.f)
+    w.must('ok', 1, 'page_map', 0, VA, ('h', 0), w.f + 2, 1, 3)
+    w.must_end('ok', 0, 'cap_drop', ('h', 4), w.a)         # it leaves hart 1, which is off when the rest is shot down
+    w.must_end('ok', 0, 'env_reap', w.a)
+    w.people(1)
+    w.lend(4, 0, w.f, 4)
+    w.tables(1, 0, w.f)
+    w.must('ok', 1, 'page_map', 0, VA, ('h', 0), w.f + 2, 1, 3)
+    sure(w.touch(1, VA, 1) == w.f + 2, 'A does not reach its page')
+    w.must_end('ok', 0, 'cap_drop', ('h', 4), w.a)
+    w.must_end('ok', 0, 'env_reap', w.a)
+    w.people(1)
+    sure(w.touch(1, VA) is None, 'a new space reaches a dead one\'s page')
+
+
+def promise_of_nothing(w):
+    """H10 keep0: a promise of length 0 refused a revocation."""
+    w.derive(0, 0, 6, w.f, 3, ALL, 2)
+    w.derive(0, 6, 7, w.f + 2, 1)
+    w.must_end('ok', 0, 'cap_revoke', ('h', 6), w.f + 1, 0)
+
+
+def many_tables(w, place, frame, count=6):
+    """Enough tables that a sweep of the space takes several steps."""
+    w.must('ok', 1, 'table_link', 0, VA, 2, ('h', place), frame)
+    for i in range(count):
+        w.must('ok', 1, 'table_link', 0, VA + (i << 21), 1, ('h', place), frame + 1 + i)
+
+
+def promise_during_cut(w):
+    """H11 usecut: a cut left half-done took the guaranteed prefix."""
+    w.people(1)
+    w.derive(0, 0, 6, w.f, 4, ALL, 2)
+    w.lend(4, 0, w.f, 4, ALL, 2, parent=6)
+    w.lend(4, 1, w.f + 20, 16)
+    many_tables(w, 1, w.f + 20)
+    w.must('ok', 1, 'page_map', 0, VA + (5 << 21), ('h', 0), w.f + 3, 1, 3)
+    w.must('again', 0, 'cap_revoke', ('h', 6), w.f + 2, 0)
+    sure(w.slot_state(1, 0) == spec.CUTTING, 'the cut was over at once')
+    w.must('ok', 1, 'page_map', 0, VA, ('h', 0), w.f, 1, 3)
+    w.must('RANGE', 1, 'page_map', 0, VA + 4096, ('h', 0), w.f + 2, 1, 3)
+    w.must_end('ok', 1, 'cap_drop', ('h', 0), w.f + 2)
+
+
+def map_during_cut(w):
+    """live: a mapping through the promised prefix began the sweep of the cut again, for ever."""
+    w.people(1)
+    w.derive(0, 0, 6, w.f, 4, ALL, 2)
+    w.lend(4, 0, w.f, 4, ALL, 2, parent=6)
+    w.lend(4, 1, w.f + 20, 16)
+    many_tables(w, 1, w.f + 20)
+    w.must('ok', 1, 'page_map', 0, VA, ('h', 0), w.f + 3, 1, 3)
+    w.must('ok', 1, 'page_map', 0, VA + 4096, ('h', 1), w.f + 30, 1, 3)
+    w.must('ok', 1, 'page_map', 0, VA + (5 << 21), ('h', 0), w.f + 3, 1, 3)
+
+    def between():
+        w.call(1, 'page_map', 0, VA + 0x3000, ('h', 0), w.f, 1, 0x23)
+    w.until(0, 'cap_revoke', [('h', 6), w.f + 2, 0], between)
+
+
+def order_of_reaping(w):
+    """H12 lastcaps: the slot that covers a CAPS frame waited for its own environment."""
+    w.people(1)
+    w.lend(4, 0, w.f, 4)
+    w.must('ok', 1, 'caps_add', ('h', 0), w.f)
+    w.must('ok', 1, 'exit')
+    w.settle()
+    w.must_end('ok', 0, 'env_reap', w.a)
+
+
+def order_with_holes(w):
+    """H12 lastcaps: ... and the order is that of donation, not that of the tables' numbers."""
+    w.people(1)
+    w.lend(4, 0, w.f, 8)
+    w.must('ok', 1, 'caps_add', ('h', 0), w.f)
+    w.must('ok', 1, 'caps_add', ('h', 0), w.f + 1)
+    w.must('ok', 1, 'cap_derive', ('h', 0), 2 << 12 | 1 << 7, w.f + 2, 2, ALL, 0, 0)
+    w.must_end('ok', 1, 'caps_del', w.f)
+    w.must('ok', 1, 'caps_add', ('h', 65), w.f + 2)
+    w.must('ok', 1, 'exit')
+    w.settle()
+    w.must_end('ok', 0, 'env_reap', w.a)
+
+
+def suicide(w):
+    """H13 suicide: a call killed its own caller, init included."""
+    w.derive(0, 0, 6, w.f, 4)
+    w.must('ok', 0, 'caps_add', ('h', 6), w.f)
+    w.must('SELF', 0, 'cap_drop', ('h', 6), w.f)
+    w.must_end('ok', 0, 'caps_del', w.f)
+    w.must_end('ok', 0, 'cap_drop', ('h', 6), w.f)
+
+
+def thread_of_the_dead(w):
+    """H14 leader: a thread of a dying leader was entered again and again."""
+    w.people(1)
+    w.lend(4, 0, w.f, 4)
+    w.must('ok', 1, 'env_create', ('h', 0), w.f, w.f + 1, 0, 1 << 7)
+    w.start_of(1, 4)
+    sure(w.running(2) == w.f, 'the thread does not run')
+    w.must_end('ok', 0, 'cap_drop', ('h', 4), w.a)
+    w.must_end('ok', 0, 'env_reap', w.a)
+    sure(not w.running(2), 'the thread still runs')
+
+
+def chain_of_environments(w):
+    """H16: reaping went down a chain of environments of any length in one step."""
+    w.people(1)
+    w.lend(4, 0, w.f, 12)
+    w.must('ok', 1, 'env_create', ('h', 0), w.f, w.f + 1, w.f + 2, 1 << 7)
+    w.lend(1, 0, w.f + 3, 8, by=1)
+    w.start_of(1, 4)
+    w.must('ok', 2, 'env_create', ('h', 0), w.f + 3, w.f + 4, w.f + 5, 1 << 7)
+    w.lend(1, 0, w.f + 6, 4, by=2)
+    w.must_end('ok', 0, 'cap_drop', ('h', 4), w.a)
+    w.settle()
+    sure(w.must('ok', 0, 'null') == 0 and not w.running(1), 'A still runs')
+    answers = set()
+    for _ in range(STEPS):
+        answers.add(w.call(0, 'env_reap', w.a))
+        w.settle()
+        if spec.REAP in answers:
+            break
+    sure(spec.REAP in answers and w.detail == w.f, 'A does not wait for what it made')
+    w.must_end('ok', 0, 'env_reap', w.a)
+    sure(not w.running(2), 'what A made still runs')
+
+
+def many_children(w):
+    """H17: looking for a child past the end walked a list of any length in one step."""
+    w.derive(0, 0, 6, w.f, 200)
+    for table in range(1, 5):
+        w.must('ok', 0, 'caps_add', ('h', 0), w.f + 300 + table)
+        for i in range(1, 32):
+            w.must('ok', 0, 'cap_derive', ('h', 6), table << 12 | i << 7, w.f + i, 1, ALL, 0, 0)
+    w.must_end('ok', 0, 'cap_revoke', ('h', 6), w.f + 31, 0)
+    w.must_end('ok', 0, 'cap_revoke', ('h', 6), w.f, 0)
+    for table in range(1, 5):
+        for i in range(1, 32):
+            w.must('ok', 0, 'cap_drop', ('h', table << 5 | i), 0)
+        w.must_end('ok', 0, 'caps_del', w.f + 300 + table)
+
+
+def erase(w):
+    """H18 erase: who might only read a frame donated it, and so erased it."""
+    w.people(1)
+    w.lend(4, 0, w.f, 4, 1)
+    w.must('RIGHTS', 1, 'caps_add', ('h', 0), w.f)
+    w.must('RIGHTS', 1, 'env_create', ('h', 0), w.f, w.f + 1, w.f + 2, 1 << 7)
+
+
+def old_handle(w):
+    """H20 capsgen: a new CAPS frame at an old place brought old handles back to life."""
+    w.derive(0, 0, 6, w.f, 4)
+    w.must('ok', 0, 'caps_add', ('h', 6), w.f)
+    place = 1 << 12 | 1 << 7
+    handle = w.must('ok', 0, 'cap_derive', ('h', 0), place, w.f + 20, 1, ALL, 0, 0)
+    w.must_end('ok', 0, 'cap_drop', handle, w.f + 20)
+    w.must_end('ok', 0, 'caps_del', w.f)
+    w.must('ok', 0, 'caps_add', ('h', 6), w.f)
+    again = w.must('ok', 0, 'cap_derive', ('h', 0), place, w.f + 21, 1, ALL, 0, 0)
+    sure(again != handle, 'a handle names something else now')
+
+
+def row_revoked(w):
+    """unbind: a row that was taken back went on running what its borrower had bound."""
+    w.people(1)
+    w.derive(0, 1, 6, 128, 2, 1)
+    w.must('ok', 0, 'cap_derive', ('h', 6), 15 << 7, 128, 1, 1, 0, 0)
+    w.must_end('ok', 0, 'cap_grant', ('h', 15), ('h', 4), 5 << 7, 0, 0)
+    w.lend(4, 0, w.f, 4)
+    w.must('ok', 1, 'env_create', ('h', 0), w.f, w.f + 1, w.f + 2, 1 << 7)
+    w.must('ok', 1, 'env_regs', ('h', 1), 2)
+    w.must('ok', 1, 'slice_bind', ('h', 5), 128, ('h', 1))
+    w.settle()
+    sure(w.running(2) == w.f, 'the row does not run what is bound to it')
+    w.must_end('ok', 0, 'cap_revoke', ('h', 6), 128, 0)
+    w.settle()
+    sure(not w.running(2), 'the row still runs')
+
+
+TRACES = [
+    (derive_against_revoke, 'topdown'), (cycle_of_donations, 'donor'), (grant_against_map, 'rescan'),
+    (grant_against_derive, 'rescan'), (large_leaf, 'groups'), (table_refilled, 'closing'), (table_shown, 'release'),
+    (name_repeated, 'envgen'), (asid_repeated, 'tlbgen'), (promise_of_nothing, 'keep0'), (promise_during_cut, 'usecut'),
+    (map_during_cut, 'live'), (order_of_reaping, 'lastcaps'), (order_with_holes, 'lastcaps'), (suicide, 'suicide'),
+    (thread_of_the_dead, 'leader'), (chain_of_environments, None), (many_children, None), (erase, 'erase'),
+    (old_handle, 'capsgen'), (row_revoked, 'unbind')]
+
+
+def attempt(trace, world):
+    """None, or what was wrong."""
+    try:
+        world.first_env = world.running(0)
+        trace(world)
+    except (Wrong, Broken, Diverged, Gone, KeyError, AssertionError) as wrong:
+        return '%s: %s' % (type(wrong).__name__, wrong)
+    return None
+
+
+def main():
+    server, failures = Server(sys.argv[1]), 0
+    for trace, rule in TRACES:
+        kernel = attempt(trace, KernelWorld(server))
+        model = attempt(trace, TwinWorld(server, frozenset(spec.RULES)))
+        without = attempt(trace, TwinWorld(server, frozenset(spec.RULES) - {rule})) if rule else 'no rule'
+        print('%-24s kernel: %s; twin: %s; without %s: %s' % (trace.__name__, kernel or 'good', model or 'good', rule,
+                                                              without or 'NOT CAUGHT'), flush=True)
+        failures += bool(kernel) + bool(model) + (not without)
+    missing = set(spec.RULES) - {rule for _, rule in TRACES}
+    if missing:
+        print('rules without a trace: %s' % ' '.join(sorted(missing)))
+    print('%d traces, %s' % (len(TRACES), 'nothing is wrong' if not failures and not missing else 'WRONG'))
+    return bool(failures or missing)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the device-tree reader should find, worked out with libfdt.
+ *
+ * Shared by the unit test and the fuzz target.  The rules (which nodes count,
+ * what is cut, what is an error) are written down here a second time; finding
+ * nodes and properties is libfdt's, which shares no code with the reader.
+ */
+#pragma once
+#include <libfdt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devicetree.h"
+
+#define ORACLE_DEPTH 15 /* levels that the reader looks at, the root being the first */
+#define ORACLE_GROUP 0x200000ull
+
+struct oracle {
+    const void *fdt;
+    uint64_t boot_hart;
+    struct devicetree tree;
+    bool boot_hart_found;
+    uint32_t reserved_wanted; /* ranges, those beyond the array included */
+};
+
+/* Whether a blob is one that both readers take: the reader refuses a few that libfdt takes. */
+static inline bool oracle_applies(const void *fdt, size_t bytes) {
+    /* Other versions first: fdt_check_full may crash on them. */
+    if (bytes < FDT_V17_SIZE || fdt_check_header(fdt) != 0 || fdt_version(fdt) < 17 ||
+        fdt_check_full(fdt, bytes) != 0 || fdt_size_dt_struct(fdt) % 4 != 0) {
+        return false;
+    }
+    const char *strings = (const char *)fdt + fdt_off_dt_strings(fdt);
+    if (fdt_size_dt_strings(fdt) > 0 && strings[fdt_size_dt_strings(fdt) - 1] != '\0') {
+        return false;
+    }
+    int next;
+    return fdt_next_tag(fdt, 0, &next) == FDT_BEGIN_NODE;
+}
+
+static inline uint64_t oracle_words(const void *bytes, int words) {
+    return words == 0 ? 0 : words == 1 ? fdt32_ld(bytes) : fdt64_ld(bytes);
+}
+
+static inline uint64_t oracle_number(const void *fdt, int node, const char *name,
+                                     uint64_t otherwise) {
+    int length;
+    const void *value = fdt_getprop(fdt, node, name, &length);
+    if (value == NULL) {
+        return otherwise;
+    }
+    return length == 4 || length == 8 ? oracle_words(value, length / 4) : 0;
+}
+
+static inline bool oracle_has(const void *fdt, int node, const char *name, const char *string) {
+    return fdt_stringlist_search(fdt, node, name, string) >= 0;
+}
+
+static inline bool oracle_is_enabled(const void *fdt, int node) {
+    return fdt_getprop(fdt, node, "status", NULL) == NULL ||
+           oracle_has(fdt, node, "status", "okay") || oracle_has(fdt, node, "status", "ok");
+}
+
+static inline bool oracle_reg(const void *fdt, int node, int index, uint64_t *address,
+                              uint64_t *size) {
+    int parent = fdt_parent_offset(fdt, node);
+    uint64_t address_words = parent < 0 ? 2 : oracle_number(fdt, parent, "#address-cells", 2);
+    uint64_t size_words = parent < 0 ? 1 : oracle_number(fdt, parent, "#size-cells", 1);
+    int length;
+    const char *reg = fdt_getprop(fdt, node, "reg", &length);
+    if (reg == NULL || address_words < 1 || address_words > 2 || size_words > 2) {
+        return false;
+    }
+    int stride = 4 * (int)(address_words + size_words);
+    if ((int64_t)(index + 1) * stride > length) {
+        return false;
+    }
+    *address = oracle_words(reg + index * stride, (int)address_words);
+    *size = oracle_words(reg + index * stride + 4 * address_words, (int)size_words);
+    return true;
+}
+
+static inline bool oracle_device(const void *fdt, int node, uint64_t *address) {
+    uint64_t size;
+    for (int around = fdt_parent_offset(fdt, node); around > 0;
+         around = fdt_parent_offset(fdt, around)) {
+        int length;
+        if (fdt_getprop(fdt, around, "ranges", &length) == NULL || length != 0) {
+            return false;
+        }
+    }
+    return oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, 0, address, &size);
+}
+
+static inline void oracle_bank(struct machine *machine, uint64_t address, uint64_t size) {
+    uint64_t end = size > UINT64_MAX - address ? UINT64_MAX : address + size;
+    if (end > DEVICETREE_RAM_LIMIT) {
+        end = DEVICETREE_RAM_LIMIT;
+    }
+    if (address >= end) {
+        return;
+    }
+    address = (address + ORACLE_GROUP - 1) / ORACLE_GROUP * ORACLE_GROUP;
+    end = end / ORACLE_GROUP * ORACLE_GROUP;
+    if (address < end && machine->bank_count < EXO_BANKS_MAX) {
+        machine->bank[machine->bank_count].first = address / 4096;
+        machine->bank[machine->bank_count].count = (end - address) / 4096;
+        machine->bank_count++;
+    }
+}
+
+static inline void oracle_reserved(struct oracle *oracle, uint64_t address, uint64_t size) {
+    struct machine *machine = &oracle->tree.machine;
+    oracle->reserved_wanted += size > 0 || machine->reserved_count == MACHINE_RESERVED_MAX;
+    if (size > 0 && machine->reserved_count < MACHINE_RESERVED_MAX) {
+        uint64_t last = size - 1 > UINT64_MAX - 1 - address ? UINT64_MAX - 1 : address + size - 1;
+        struct frame_range *range = &machine->reserved[machine->reserved_count++];
+        range->first = address / 4096;
+        range->count = last / 4096 - range->first + 1;
+    }
+}
+
+static inline void oracle_hart(struct oracle *oracle, int node) {
+    struct machine *machine = &oracle->tree.machine;
+    const void *fdt = oracle->fdt;
+    uint64_t id;
+    uint64_t size;
+    if (!oracle_has(fdt, node, "device_type", "cpu") || !oracle_is_enabled(fdt, node) ||
+        fdt_getprop(fdt, node, "mmu-type", NULL) == NULL ||
+        oracle_has(fdt, node, "mmu-type", "riscv,none") || !oracle_reg(fdt, node, 0, &id, &size)) {
+        return;
+    }
+    bool sstc = false;
+    int length;
+    const char *isa = fdt_getprop(fdt, node, "riscv,isa", &length);
+    if (isa != NULL) {
+        char *copy = malloc((size_t)length + 1);
+        memcpy(copy, isa, (size_t)length);
+        for (int i = 0; i < length; i++) {
+            copy[i] = copy[i] == '_' ? '\0' : copy[i];
+        }
+        for (int at = 0; at < length; at += (int)strnlen(copy + at, (size_t)(length - at)) + 1) {
+            sstc |= length - at > 4 && memcmp(copy + at, "sstc", 5) == 0;
+        }
+        free(copy);
+    }
+    uint32_t index = machine->hart_count;
+    if (id == oracle->boot_hart) {
+        oracle->boot_hart_found = true;
+        index = 0;
+    } else if (index < EXO_HARTS_MAX) {
+        machine->hart_count++;
+    } else {
+        return;
+    }
+    machine->hart[index].id = id;
+    machine->hart[index].flags = sstc ? EXO_HART_SSTC : 0;
+}
+
+static inline void oracle_uart(const void *fdt, int node, struct devicetree *tree) {
+    bool sifive = oracle_has(fdt, node, "compatible", "sifive,uart0");
+    bool ns16550 = oracle_has(fdt, node, "compatible", "ns16550a") ||
+                   oracle_has(fdt, node, "compatible", "snps,dw-apb-uart");
+    uint64_t shift = sifive ? 2 : oracle_number(fdt, node, "reg-shift", 0);
+    uint64_t width = sifive ? 4 : oracle_number(fdt, node, "reg-io-width", 1);
+    uint64_t address;
+    if (!(sifive || ns16550) || !oracle_device(fdt, node, &address) || shift > 4 ||
+        !(width == 1 || (width == 4 && shift >= 2)) || address % width != 0 ||
+        address % 4096 + (8ull << shift) > 4096) {
+        return;
+    }
+    tree->uart.kind = sifive ? UART_SIFIVE : UART_NS16550;
+    tree->uart.address = address;
+    tree->uart.shift = (uint32_t)shift;
+    tree->uart.width = (uint32_t)width;
+}
+
+static inline void oracle_stdout(const void *fdt, const char *path, struct devicetree *tree) {
+    int length = (int)strcspn(path, ":");
+    if (length > 0 && *path != '/') {
+        int aliases = fdt_path_offset(fdt, "/aliases");
+        int value_bytes = 0;
+        path = aliases < 0 ? NULL : fdt_getprop_namelen(fdt, aliases, path, length, &value_bytes);
+        length = path == NULL ? 0 : (int)strnlen(path, (size_t)value_bytes);
+    }
+    if (length > 0 && *path == '/') {
+        int node = fdt_path_offset_namelen(fdt, path, length);
+        if (node > 0 && fdt_node_depth(fdt, node) < ORACLE_DEPTH) {
+            oracle_uart(fdt, node, tree);
+        }
+    }
+}
+
+/* Fill oracle->tree from a blob to which the oracle applies; false if the reader must refuse it. */
+static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracle *oracle) {
+    struct machine *machine = &oracle->tree.machine;
+    memset(oracle, 0, sizeof(*oracle));
+    oracle->fdt = fdt;
+    oracle->boot_hart = boot_hart;
+    machine->hart_count = 1;
+    uint64_t address;
+    uint64_t size;
+    for (int i = 0; i < fdt_num_mem_rsv(fdt); i++) {
+        fdt_get_mem_rsv(fdt, i, &address, &size);
+        oracle_reserved(oracle, address, size);
+    }
+    char *stdout_path = NULL;
+    char top[64] = "";
+    int depth = -1;
+    for (int node = fdt_next_node(fdt, -1, &depth); node >= 0 && depth >= 0;
+         node = fdt_next_node(fdt, node, &depth)) {
+        const char *name = fdt_get_name(fdt, node, NULL);
+        if (depth == 1) {
+            snprintf(top, sizeof(top), "%s", name);
+        }
+        if (depth >= ORACLE_DEPTH) {
+            continue;
+        }
+        if (depth == 1 && strcmp(top, "chosen") == 0) {
+            int length = 0;
+            const char *path = fdt_getprop(fdt, node, "stdout-path", &length);
+            free(stdout_path);
+            stdout_path = path == NULL ? NULL : strndup(path, (size_t)length);
+            machine->archive_address = oracle_number(fdt, node, "linux,initrd-start", 0);
+            uint64_t end = oracle_number(fdt, node, "linux,initrd-end", 0);
+            machine->archive_bytes =
+                machine->archive_address < end ? end - machine->archive_address : 0;
+        } else if (depth == 1 && strcmp(top, "cpus") == 0) {
+            machine->timebase_hz = oracle_number(fdt, node, "timebase-frequency", 0);
+        } else if (depth == 1 && oracle_has(fdt, node, "device_type", "memory")) {
+            for (int i = 0;
+                 oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, i, &address, &size); i++) {
+                oracle_bank(machine, address, size);
+            }
+        } else if (depth == 2 && strcmp(top, "reserved-memory") == 0) {
+            for (int i = 0; oracle_reg(fdt, node, i, &address, &size); i++) {
+                oracle_reserved(oracle, address, size);
+            }
+        } else if (depth == 2 && strcmp(top, "cpus") == 0) {
+            oracle_hart(oracle, node);
+        } else if (oracle_has(fdt, node, "compatible", "sifive,test0") &&
+                   oracle_device(fdt, node, &address)) {
+            oracle->tree.test_device = address;
+        }
+    }
+    if (stdout_path != NULL) {
+        oracle_stdout(fdt, stdout_path, &oracle->tree);
+        free(stdout_path);
+    }
+    for (uint32_t i = 0; i < machine->bank_count; i++) {
+        for (uint32_t j = i + 1; j < machine->bank_count; j++) {
+            struct frame_range *a = &machine->bank[i];
+            struct frame_range *b = &machine->bank[j];
+            if (a->first < b->first + b->count && b->first < a->first + a->count) {
+                return false;
+            }
+            if (b->first < a->first) {
+                struct frame_range swap = *a;
+                *a = *b;
+                *b = swap;
+            }
+        }
+    }
+    return oracle->boot_hart_found && machine->bank_count > 0 && machine->timebase_hz != 0 &&
+           oracle->reserved_wanted <= MACHINE_RESERVED_MAX;
+}
+
+/* What differs between two results of an accepted blob; NULL for nothing. */
+static inline const char *oracle_difference(const struct devicetree *a,
+                                            const struct devicetree *b) {
+    const struct machine *m = &a->machine;
+    const struct machine *n = &b->machine;
+    if (m->bank_count != n->bank_count ||
+        memcmp(m->bank, n->bank, m->bank_count * sizeof(m->bank[0])) != 0) {
+        return "banks";
+    }
+    if (m->reserved_count != n->reserved_count ||
+        memcmp(m->reserved, n->reserved, m->reserved_count * sizeof(m->reserved[0])) != 0) {
+        return "reserved ranges";
+    }
+    if (m->hart_count != n->hart_count ||
+        memcmp(m->hart, n->hart, m->hart_count * sizeof(m->hart[0])) != 0) {
+        return "harts";
+    }
+    if (m->timebase_hz != n->timebase_hz) {
+        return "timebase";
+    }
+    if (m->archive_bytes != n->archive_bytes ||
+        (m->archive_bytes != 0 && m->archive_address != n->archive_address)) {
+        return "archive";
+    }
+    if (a->uart.kind != b->uart.kind ||
+        (a->uart.kind != UART_NONE &&
+         (a->uart.address != b->uart.address || a->uart.shift != b->uart.shift ||
+          a->uart.width != b->uart.width))) {
+        return "uart";
+    }
+    return a->test_device != b->test_device ? "test device" : NULL;
+}
