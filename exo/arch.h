@@ -32,11 +32,14 @@
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
-/* The result of a call: a0 and a1 of the program. */
+/*
+ * The result of a call: a0 and a1 of the program.  Aligned so that gcc takes it
+ * for a pair of registers, else every function that returns one moves sp.
+ */
 struct result {
     int64_t value;   /* zero or more, or an enum exo_error */
     uint64_t detail; /* what docs/abi.md names for the call, else 0 */
-};
+} __attribute__((aligned(16)));
 
 static inline struct result answer(int64_t value) { return (struct result){value, 0}; }
 

@@ -43,6 +43,7 @@ struct hart {
     struct exo_hart_info *facts; /* of this hart in INFO */
     uint64_t generation;      /* the TLB generation it made last: its own in every EXO_HARTS_MAX */
     struct lock *space_locks; /* all of them, by root frame modulo SPACE_LOCKS */
+    uint64_t kept[4];         /* arguments of a call whose hot half may give up */
     void *calls[EXO_CALL_COUNT]; /* the kernel's functions by call number */
     uint64_t seen[HART_ASIDS];   /* by ASID: the TLB generation entered last */
 };

@@ -12,8 +12,7 @@
 
 #include "shoot.h"
 
-#define MAP_PLAIN (PAGE_RIGHTS | EXO_MAP_VECTOR | EXO_MAP_SOFT)
-#define MAP_FLAGS (MAP_PLAIN | EXO_MAP_LARGE | EXO_MAP_REPLACE)
+#define MAP_FLAGS (PAGE_RIGHTS | EXO_MAP_LARGE | EXO_MAP_REPLACE | EXO_MAP_VECTOR | EXO_MAP_SOFT)
 #define PENDING_STEP 16 /* entries between two looks for a pending interrupt */
 #define MAP_STEP 32     /* entries that one call of page_map's full form does */
 
@@ -33,16 +32,16 @@ static inline uint64_t *table_entry(uint64_t table, uint64_t va, uint64_t level)
     return (uint64_t *)arch_pointer(table) + entry_index(va, level);
 }
 
-/* The table of a level on the way to va, as a physical address.  Returns whether there is one. */
-static inline bool table_find(const struct exo_env *space, uint64_t va, uint64_t level,
-                              uint64_t *table) {
-    *table = space->root << EXO_FRAME_SHIFT;
+/* The table of a level on the way to va, as a physical address; 0 if there is none. */
+static inline uint64_t table_find(const struct exo_env *space, uint64_t va, uint64_t level) {
+    uint64_t table = space->root << EXO_FRAME_SHIFT;
     for (uint64_t above = 2; above > level; above--) {
-        uint64_t pte = *table_entry(*table, va, above);
-        if (unlikely(!pte_is_table(pte))) return false;
-        *table = pte_address(pte);
+        uint64_t pte = *table_entry(table, va, above);
+        if (unlikely(!pte_is_table(pte))) return 0;
+        table = pte_address(pte);
+        if (!table) __builtin_unreachable(); /* tables are RAM: the callers need not look again */
     }
-    return true;
+    return table;
 }
 
 /* Are `count` units of `size` bytes from va aligned and below the limit?  0, ARGUMENT or ADDRESS. */
@@ -59,7 +58,8 @@ static inline int64_t run_find(const struct exo_env *space, uint64_t va, uint64_
                                uint64_t level, struct run *run) {
     int64_t error = range_check(va, count, (uint64_t)EXO_FRAME_BYTES << EXO_GROUP_SHIFT * level);
     if (unlikely(error)) return error;
-    if (unlikely(!table_find(space, va, level, &run->table))) return EXO_ENOTABLE;
+    run->table = table_find(space, va, level);
+    if (unlikely(!run->table)) return EXO_ENOTABLE;
     uint64_t room = TABLE_ENTRIES - entry_index(va, level);
     run->entry = table_entry(run->table, va, level);
     run->count = count < room ? count : room;
@@ -73,8 +73,7 @@ static void run_count(const struct exo_env *space, const struct run *run, uint64
 
 /* A table that a cut is emptying takes no new entry.  */
 static bool run_is_closing(const struct run *run) {
-    uint64_t word = *address_state(run->table);
-    return word >> EXO_TAG_SHIFT == EXO_TAG_TABLE && (word & EXO_TABLE_CLOSING);
+    return *address_state(run->table) & EXO_TABLE_CLOSING;
 }
 
 /*
@@ -117,6 +116,18 @@ static int64_t run_take(uint64_t env, uint64_t va, uint64_t count, uint64_t leve
     error = run_find(*space, va, count, level, run);
     if (error) lock_release(space_lock(*space));
     return error;
+}
+
+/*
+ * Keep the arguments that the full form will want: here they cost the hot half
+ * a store each, in registers they would cost it four of its own.
+ */
+static inline void hart_keep(uint64_t first, uint64_t second, uint64_t third, uint64_t fourth) {
+    volatile uint64_t *kept = arch_hart()->kept;
+    kept[0] = first;
+    kept[1] = second;
+    kept[2] = third;
+    kept[3] = fourth;
 }
 
 /* ---- tables ---- */
@@ -238,30 +249,6 @@ static int64_t run_map(struct exo_env *space, struct run *run, const struct exo_
     return (int64_t)done;
 }
 
-/* page_map's full form. */
-static __attribute__((noinline)) struct result map_fully(uint64_t env, uint64_t va, uint64_t slot,
-                                                         uint64_t frame, uint64_t count,
-                                                         uint64_t flags) {
-    struct exo_env *space;
-    struct run run;
-    if ((flags & ~(uint64_t)MAP_FLAGS) || !(flags & EXO_PAGE_R)) return answer(EXO_EARGUMENT);
-    if (slot == EXO_NONE && (flags & EXO_MAP_LARGE)) return answer(EXO_EARGUMENT);
-    int64_t value = run_take(env, va, count, flags & EXO_MAP_LARGE ? 1 : 0, &space, &run);
-    if (value) return answer(value);
-    struct exo_cap *cap = slot == EXO_NONE ? NULL : cap_find(space, slot);
-    if (slot != EXO_NONE) value = cap_check(cap, EXO_CLASS_PAGE, flags & PAGE_RIGHTS);
-    uint64_t frames = flags & EXO_MAP_LARGE ? count * EXO_GROUP_FRAMES : count;
-    if (!value && cap && !(flags & EXO_MAP_VECTOR) && !cap_covers(cap, frame, frames))
-        value = EXO_ERANGE;
-    if (!value && run_is_closing(&run)) value = EXO_ECLOSING;
-    if (!value) {
-        if (cap) cap->cursor = 0;
-        value = run_map(space, &run, cap, frame, flags);
-    }
-    lock_release(space_lock(space));
-    return answer(value);
-}
-
 /* Count up and write one leaf to a DATA frame into an absent entry, or do nothing.  Was it done? */
 static inline bool leaf_add(uint64_t *entry, uint64_t *word, uint64_t pte) {
     if (unlikely(pte_is_present(*entry))) return false;
@@ -296,63 +283,83 @@ static inline uint64_t map_vector(const struct run *run, const struct exo_cap *c
                                   const volatile uint64_t *vector, uint64_t flags) {
     uint64_t *entry = run->entry, *end = entry + run->count;
     uint64_t first = cap->first, count = cap->count, bits = pte_leaf(0, flags);
+    struct exo_frame *frames = arch_hart()->frames;
     do {
         uint64_t frame = *vector++;
         if (unlikely(frame - first >= count)) break;
-        if (!leaf_add(entry, frame_word(frame), bits + frame * PTE_FRAME_ONE)) break;
+        if (!leaf_add(entry, &frames[frame].word0, bits + frame * PTE_FRAME_ONE)) break;
         entry++;
     } while (entry != end && !run_must_end(entry));
     return (uint64_t)(entry - run->entry);
 }
 
-/* page_map of a run of 4 KiB pages in the caller's own space. */
-static __attribute__((noinline)) struct result map_pages(uint64_t env, uint64_t va, uint64_t slot,
+/* Map what the capability covers: in a row or by vector as far as all is usual, else with care. */
+static int64_t map_run(struct exo_env *space, struct run *run, struct exo_cap *cap, uint64_t frame,
+                       uint64_t flags) {
+    uint64_t done = 0, frames = flags & EXO_MAP_LARGE ? run->count * EXO_GROUP_FRAMES : run->count;
+    bool vector = flags & EXO_MAP_VECTOR;
+    if (cap && !vector && !cap_covers(cap, frame, frames)) return EXO_ERANGE;
+    if (run_is_closing(run)) return EXO_ECLOSING;
+    if (cap) cap->cursor = 0;
+    if (cap && !(flags & (EXO_MAP_LARGE | EXO_MAP_REPLACE)))
+        done = vector ? map_vector(run, cap, arch_hart()->ctx->vector, flags)
+                      : map_row(run, frame, flags);
+    if (!done) return run_map(space, run, cap, frame, flags);
+    *address_state(run->table) += done;
+    return (int64_t)done;
+}
+
+/* page_map's full form. */
+static __attribute__((noinline)) struct result map_fully(uint64_t env, uint64_t va, uint64_t slot,
                                                          uint64_t frame, uint64_t count,
                                                          uint64_t flags) {
-    struct hart *hart = arch_hart();
-    struct exo_cap *cap = cap_near(hart->space, slot);
+    struct exo_env *space;
+    struct exo_cap *cap = NULL;
     struct run run;
-    uint64_t done = 0;
-    if (env != EXO_SELF || (flags & ~(uint64_t)MAP_PLAIN)) goto fully;
-    lock_take(hart->space_lock);
-    if (likely(cap_suits(cap, slot, EXO_CLASS_PAGE, (flags & PAGE_RIGHTS) | EXO_PAGE_R)) &&
-        (flags & EXO_PAGE_R) && !run_find(hart->space, va, count, 0, &run) &&
-        !run_is_closing(&run)) {
-        if (flags & EXO_MAP_VECTOR)
-            done = map_vector(&run, cap, hart->ctx->vector, flags);
-        else if (cap_covers(cap, frame, count))
-            done = map_row(&run, frame, flags);
-        *address_state(run.table) += done;
-        cap->cursor = 0;
+    bool large = flags & EXO_MAP_LARGE;
+    if ((flags & ~(uint64_t)MAP_FLAGS) || !(flags & EXO_PAGE_R) || (slot == EXO_NONE && large))
+        return answer(EXO_EARGUMENT);
+    int64_t value = run_take(env, va, count, large, &space, &run);
+    if (value) return answer(value);
+    if (slot != EXO_NONE) {
+        cap = cap_find(space, slot);
+        value = cap_check(cap, EXO_CLASS_PAGE, flags & PAGE_RIGHTS);
     }
-    lock_release(hart->space_lock);
-    if (likely(done)) return answer((int64_t)done);
-fully:
-    return map_fully(env, va, slot, frame, count, flags);
+    if (!value) value = map_run(space, &run, cap, frame, flags);
+    lock_release(space_lock(space));
+    return answer(value);
+}
+
+/* After the hot half has given up: its arguments are in the hart. */
+static __attribute__((noinline)) struct result map_again(void) {
+    const volatile uint64_t *kept = arch_hart()->kept;
+    lock_release(arch_hart()->space_lock);
+    return map_fully(EXO_SELF, kept[0], kept[1], kept[2], 1, kept[3]);
 }
 
 struct result page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame, uint64_t count,
                        uint64_t flags) {
-    uint64_t table, unusual = env | (count - 1) | va << (64 - EXO_FRAME_SHIFT) | va / EXO_VA_LIMIT;
+    uint64_t pte = pte_leaf(frame, flags & PAGE_RIGHTS);
+    uint64_t unusual = env | (count - 1) | va << (64 - EXO_FRAME_SHIFT) | va / EXO_VA_LIMIT;
     if (unlikely(unusual | ((flags ^ EXO_PAGE_R) & ~(uint64_t)(EXO_PAGE_W | EXO_PAGE_X))))
-        return map_pages(env, va, slot, frame, count, flags);
+        return map_fully(env, va, slot, frame, count, flags);
     // LAB 2: BEGIN
+    hart_keep(va, slot, frame, flags);
     lock_take(arch_hart()->space_lock);
     struct exo_cap *cap = cap_near(arch_hart()->space, slot);
-    if (unlikely(!cap_suits(cap, slot, EXO_CLASS_PAGE, flags))) goto fully;
-    if (unlikely(frame - cap->first >= cap->count)) goto fully;
-    if (unlikely(!table_find(arch_hart()->space, va, 0, &table))) goto fully;
-    uint64_t *live = address_state(table), pte = pte_leaf(frame, flags & PAGE_RIGHTS);
-    if (unlikely(*live & EXO_TABLE_CLOSING)) goto fully;
-    if (unlikely(!leaf_add(table_entry(table, va, 0), frame_word(frame), pte))) goto fully;
-    ++*live;
+    if (unlikely(!cap_suits(cap, slot, EXO_CLASS_PAGE, flags))) return map_again();
+    if (unlikely(frame - cap->first >= cap->count)) return map_again();
+    uint64_t *word = frame_word(frame);
+    uint64_t table = table_find(arch_hart()->space, va, 0);
+    if (unlikely(!table)) return map_again();
+    uint64_t *live = address_state(table), word1 = *live;
+    if (unlikely(word1 & EXO_TABLE_CLOSING)) return map_again();
+    if (unlikely(!leaf_add(table_entry(table, va, 0), word, pte))) return map_again();
+    *live = word1 + 1;
     cap->cursor = 0;
     // LAB 2: END
     lock_release(arch_hart()->space_lock);
     return answer(1);
-fully:
-    lock_release(arch_hart()->space_lock);
-    return map_fully(env, va, slot, frame, count, flags);
 }
 
 /* ---- unmap, protect, harvest ---- */
@@ -400,26 +407,41 @@ static __attribute__((noinline)) struct result unmap_fully(uint64_t env, uint64_
     if (payload & EXO_PAYLOAD_ZERO) return answer(EXO_EARGUMENT);
     int64_t error = run_take(env, va, count & ~EXO_COUNT_LARGE, large, &space, &run);
     if (error) return answer(error);
-    uint64_t leaves = 0;
-    while (leaves < run.count && !pte_is_table(run.entry[leaves])) leaves++;
-    run.count = leaves;
-    struct result result = leaves ? run_unmap(space, &run, large, payload) : answer(EXO_ETYPE);
+    for (uint64_t i = 0; large && i < run.count; i++)
+        if (pte_is_table(run.entry[i])) run.count = i;
+    struct result result = answer(EXO_ETYPE);
+    if (!large)
+        result = run_unmap(space, &run, false, payload);
+    else if (run.count)
+        result = run_unmap(space, &run, true, payload);
     lock_release(space_lock(space));
     return result;
 }
 
-struct result page_unmap(uint64_t env, uint64_t va, uint64_t count, uint64_t payload) {
-    struct run run;
-    if (env != EXO_SELF || (payload & EXO_PAYLOAD_ZERO)) goto fully;
-    lock_take(arch_hart()->space_lock);
-    if (likely(!run_find(arch_hart()->space, va, count, 0, &run))) {
-        struct result result = run_unmap(arch_hart()->space, &run, false, payload);
-        lock_release(arch_hart()->space_lock);
-        return result;
-    }
+/* After the hot half has given up, with nothing done. */
+static __attribute__((noinline)) struct result unmap_again(void) {
+    const volatile uint64_t *kept = arch_hart()->kept;
     lock_release(arch_hart()->space_lock);
-fully:
-    return unmap_fully(env, va, count, payload);
+    return unmap_fully(EXO_SELF, kept[0], 1, kept[1]);
+}
+
+struct result page_unmap(uint64_t env, uint64_t va, uint64_t count, uint64_t payload) {
+    uint64_t unusual = env | (count - 1) | va << (64 - EXO_FRAME_SHIFT) | va / EXO_VA_LIMIT;
+    if (unlikely(unusual | (payload & EXO_PAYLOAD_ZERO)))
+        return unmap_fully(env, va, count, payload);
+    hart_keep(va, payload, 0, 0);
+    lock_take(arch_hart()->space_lock);
+    uint64_t table = table_find(arch_hart()->space, va, 0);
+    if (unlikely(!table)) return unmap_again();
+    uint64_t *entry = table_entry(table, va, 0);
+    if (unlikely(!pte_is_present(*entry))) return unmap_again();
+    uint64_t old = pte_hide(entry);
+    space_shoot(arch_hart()->space);
+    frame_unmap(pte_frame(old));
+    pte_write(entry, payload);
+    --*address_state(table);
+    lock_release(arch_hart()->space_lock);
+    return (struct result){1, 1};
 }
 
 /*

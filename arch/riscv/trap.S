@@ -8,7 +8,7 @@
  * The kernel returns to the address in ra, so a stub needs no return of its
  * own, and since the kernel takes no trap, sepc can be written at once.
  *
- * C is compiled without t3 to t6 and a7 (-ffixed), so these need no clearing.
+ * C is compiled without t5, t6 and a7 (-ffixed), so these need no clearing.
  * Every other register that C may have used is cleared before a program sees
  * it.  gp is the program's own affair and is never switched.
  */
@@ -80,7 +80,7 @@ trap_entry:
     ld t0, HART_CALLS(t0)
     jalr t0
     ld sp, HART_USER_SP(tp)
-    .irp register, t0, t1, t2, a2, a3, a4, a5, a6
+    .irp register, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
     li \register, 0
     .endr
     csrrw tp, sscratch, tp
@@ -208,7 +208,7 @@ arch_enter:
     EACH_SAVED ld, t1
     ld a0, X(10)(t1)
     ld a1, X(11)(t1)
-    .irp register, ra, t0, t1, t2, a2, a3, a4, a5, a6
+    .irp register, ra, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
     li \register, 0
     .endr
     csrrw tp, sscratch, tp
@@ -355,17 +355,17 @@ yield_enter:
 /* Call the function in t0 with a0, keeping what C would take for its own: arch_call_rarely. */
     .globl call_keeping_registers
 call_keeping_registers:
-    addi sp, sp, -96
+    addi sp, sp, -256
     sd ra, 0(sp)
-    .irp n, 6, 7, 11, 12, 13, 14, 15, 16
-    sd x\n, 8 * (\n - 5)(sp)
+    .irp n, 6, 7, 11, 12, 13, 14, 15, 16, 28, 29
+    sd x\n, 8 * \n(sp)
     .endr
     jalr t0
-    .irp n, 6, 7, 11, 12, 13, 14, 15, 16
-    ld x\n, 8 * (\n - 5)(sp)
+    .irp n, 6, 7, 11, 12, 13, 14, 15, 16, 28, 29
+    ld x\n, 8 * \n(sp)
     .endr
     ld ra, 0(sp)
-    addi sp, sp, 96
+    addi sp, sp, 256
     ret
 
 trap_in_kernel:

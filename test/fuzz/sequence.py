@@ -139,7 +139,8 @@ class Proposer:
             count = rng.choice((1, 1, 1, 2, 3, 64))
         rights = rng.choice((slot[2], slot[2], slot[2], 1, 3, slot[2] & 5))
         keep = rng.choice((0, 0, 0, 1, count))
-        return [self.handle(place), self.empty(table), first, count, rights, keep, slot[9] if rng.random() < 0.8 else 5]
+        return [self.handle(place), self.empty(table), first, count, rights, keep,
+                rng.choice((slot[9], slot[9], slot[9] & 5, slot[9] | 2, slot[9] | 1 << 57))]
 
     def open(self, space, env):
         frame = self.rng.choice(list(self.server.envs) + [0])

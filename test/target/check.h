@@ -52,6 +52,25 @@ static inline uint64_t check_state(void) {
     return hash;
 }
 
+/*
+ * A number for what is in use: the two words of every frame, and of how many
+ * slots of this program hold something of which class.  Unlike check_state()
+ * it is the same again when all that was taken was given back.
+ */
+static inline uint64_t check_use(void) {
+    uint64_t held[16] = {0}, hash = 1;
+    for (uint64_t table = 0; table <= EXO_CAPS_FRAMES; table++) {
+        for (uint64_t index = 0; index < EXO_CAPS_SLOTS; index++) {
+            const volatile struct exo_cap *cap = sys_slot(table, index);
+            uint64_t word = cap ? cap->word : 0;
+            if (EXO_CAP_STATE(word) != EXO_SLOT_EMPTY) held[EXO_CAP_CLASS(word)]++;
+        }
+    }
+    for (int class = 0; class < 16; class ++) hash = check_mix(hash, held[class]);
+    for (uint64_t i = 0; i < 2 * sys_info()->ram_count; i++) hash = check_mix(hash, check_words[i]);
+    return hash;
+}
+
 /* Watch the slots of another environment, whose ENV frame is mapped here. */
 static inline void check_watch(int number, const struct exo_env *env) {
     check_watched[number] = env;

@@ -159,6 +159,7 @@ static inline int64_t thread_make(uint64_t frame, void (*entry)(uint64_t, uint64
 
 /* A SLICE capability of this program, or EXO_NONE; *first and *count tell its rows. */
 static inline uint64_t child_rows(uint64_t *first, uint64_t *count) {
+    *first = *count = 0;
     for (uint64_t index = 0; index < EXO_ENV_SLOTS; index++) {
         const struct exo_cap *cap = sys_slot(0, index);
         if (EXO_CAP_STATE(cap->word) != EXO_SLOT_LIVE) continue;

@@ -234,7 +234,7 @@
  * equals the state of an environment.
  * ENV    state in bits 0 to 3, flags in 4 to 10, hart (or callee's ENV frame)
  *        in 11 to 36, low bits of the generation in 37 to 60
- * TABLE  live entries in bits 0 to 9, CLOSING in 10, index in its parent in
+ * TABLE  live entries in bits 0 to 9, CLOSING in 63, index in its parent in
  *        11 to 19, parent's frame in 20 to 45, its level in 46 to 47
  * ROOT, CTX, CAPS: the ENV frame of the environment that donated it
  */
@@ -255,7 +255,7 @@
 #define EXO_ENV_GEN_SHIFT 37
 #define EXO_ENV_GEN_BITS 24
 #define EXO_TABLE_LIVE_MASK 0x3ff
-#define EXO_TABLE_CLOSING 0x400
+#define EXO_TABLE_CLOSING 0x8000000000000000
 #define EXO_TABLE_INDEX_SHIFT 11
 #define EXO_TABLE_PARENT_SHIFT 20
 #define EXO_TABLE_LEVEL_SHIFT 46
