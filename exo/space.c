@@ -383,6 +383,7 @@ static inline struct result run_unmap(struct exo_env *space, const struct run *r
     } while (entry != end);
     if (pte_is_present(present)) space_shoot(space);
     struct exo_frame *frames = arch_hart()->frames;
+#pragma GCC unroll 4
     for (entry = run->entry; entry != end; entry++) {
         uint64_t old = *entry;
         if (pte_is_hidden(old)) {
