@@ -16,6 +16,7 @@
 #define HART_FRAMES (STACK_FRAMES + 1)
 #define INIT_LEAF_VA 0x200000ul /* one leaf table holds all that init is given */
 
+_Static_assert(EXO_VA_INIT == INIT_LEAF_VA, "init begins with its leaf table");
 _Static_assert(sizeof(struct hart) <= EXO_FRAME_BYTES, "a hart's structure fits a frame");
 _Static_assert(sizeof(struct exo_info) <= EXO_FRAME_BYTES, "INFO's facts fit a frame");
 _Static_assert(sizeof(struct exo_row) * EXO_ROWS == EXO_FRAME_BYTES, "a slice vector is a frame");
@@ -184,7 +185,6 @@ static struct exo_cap *root_add(struct exo_env *env, uint64_t class, uint64_t ri
 
 static void archive_check(const struct machine *machine, const struct exo_archive *archive) {
     uint64_t bytes = machine->archive_bytes;
-    uint64_t last = INIT_LEAF_VA + TABLE_ENTRIES * EXO_FRAME_BYTES;
     if (bytes < sizeof(*archive) || archive->magic != EXO_ARCHIVE_MAGIC)
         arch_stop("the boot archive is none (make it with scripts/pack)");
     if (archive->bytes > bytes) arch_stop("the boot archive is truncated");
@@ -194,11 +194,13 @@ static void archive_check(const struct machine *machine, const struct exo_archiv
         archive->init_bytes > archive->bytes - archive->init_offset ||
         archive->init_bytes > EXO_VA_INFO - EXO_VA_INIT)
         arch_stop("the boot archive's init is damaged");
-    _Static_assert(EXO_VA_INIT == INIT_LEAF_VA, "init begins with its leaf table");
-    kernel_assert(EXO_VA_CTX < last);
+    uint64_t first = machine->archive_address >> EXO_FRAME_SHIFT, end = first + frames_for(bytes);
+    for (uint64_t frame = first; frame < end; frame++)
+        if (!frame_exists(frame) || *frame_word(frame))
+            arch_stop("the boot archive lies in memory that is not for programs");
 }
 
-/* Map one frame of init.  The frame's word tells the kernel's own checks nothing yet. */
+/* Map one frame of init. */
 static void init_map(uint64_t *leaf, uint64_t va, uint64_t frame, uint64_t rights) {
     kernel_assert(frame_map(frame, rights) == 0);
     leaf[(va - INIT_LEAF_VA) >> EXO_FRAME_SHIFT] = pte_leaf(frame, rights);

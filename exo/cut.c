@@ -222,8 +222,10 @@ static struct result drop_step(struct exo_cap *slot, uint64_t from) {
     if (!slot->parent) return answer(EXO_EROOT);
     uint64_t end = slot->first + slot->count;
     if (from < slot->first || from > end) return answer(EXO_ERANGE);
-    if (state == EXO_SLOT_CUTTING)
-        return cut_own(slot, end); /* the cut in progress, whoever began it, comes first */
+    if (state == EXO_SLOT_CUTTING) { /* the cut in progress, whoever began it, comes first */
+        struct result result = cut_own(slot, end);
+        return result.value || from == end ? result : answer(EXO_EAGAIN);
+    }
     if (from == end) return answer(0);
     int64_t value = walk_promises(slot, from);
     return value ? (struct result){value, 0} : cut_own(slot, from);

@@ -41,14 +41,17 @@ void env_obey(uint64_t *state, uint64_t old) {
                                           __ATOMIC_RELAXED));
 }
 
-void env_give_up(struct hart *hart, uint64_t state) {
+uint64_t env_release(struct hart *hart, uint64_t state) {
     /* After the release the frame may be reaped, so what is needed of it is read before. */
     uint64_t rows = __atomic_load_n(&hart->env->rows, __ATOMIC_RELAXED) & hart->others;
-    uint64_t *word = hart->state;
-    hart->env = NULL;
     uint64_t difference = hart->run + EXO_STATE_READY - state;
-    uint64_t old = __atomic_fetch_sub(word, difference, __ATOMIC_SEQ_CST);
-    env_obey(word, old);
+    hart->env = NULL;
+    env_obey(hart->state, __atomic_fetch_sub(hart->state, difference, __ATOMIC_SEQ_CST));
+    return rows;
+}
+
+void env_give_up(struct hart *hart, uint64_t state) {
+    uint64_t rows = env_release(hart, state);
     if (state == EXO_STATE_READY) slice_wake(rows);
 }
 
@@ -163,7 +166,9 @@ static void registers_copy(struct exo_env *env, uint64_t *vector, bool get) {
     uint64_t *registers = &ctx->register_pc;
     for (uint64_t i = 0; i < REGISTERS; i++)
         *(get ? &vector[i] : &registers[i]) = get ? registers[i] : vector[i];
-    if (!get) env->saved = EXO_SAVED_FULL;
+    if (get) return;
+    env->saved = EXO_SAVED_FULL;
+    env->last = 0; /* the fast path of yield loads only a part */
 }
 
 /* Get and set work on a STOPPED environment, which is claimed so that nobody starts it meanwhile. */

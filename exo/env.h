@@ -54,7 +54,13 @@ bool env_is_dying(const struct exo_env *env);
  */
 void env_kill(struct exo_env *env);
 
-/* Give up the environment that runs here, to state READY or STOPPED.  Registers are saved. */
+/*
+ * Give up the environment that runs here, to state READY or STOPPED.
+ * Registers are saved.  Returns the other harts that have rows of it.
+ */
+uint64_t env_release(struct hart *hart, uint64_t state);
+
+/* The same, and those that sleep are told when it is READY. */
 void env_give_up(struct hart *hart, uint64_t state);
 
 /*

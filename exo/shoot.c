@@ -57,8 +57,7 @@ bool hart_enter(struct hart *hart, struct exo_env *env) {
     if (hart->space != leader) active_entering(hart, leader->root);
     /* A leader that begins to die after this look sees the hart in active[] and waits for it. */
     if (__atomic_load_n(frame_state(leader->frame), __ATOMIC_RELAXED) & EXO_FLAG_KILL) {
-        env_give_up(hart, EXO_STATE_READY);
-        hart->env = NULL;
+        env_release(hart, EXO_STATE_READY);
         if (hart->space != leader) active_entered(hart, hart->space ? hart->space->root : 0);
         return false;
     }

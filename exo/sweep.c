@@ -10,7 +10,7 @@
 #include "shoot.h"
 #include "space.h"
 
-#define SWEEP_STEP 96 /* entries of a step */
+#define SWEEP_STEP 128 /* entries of a step */
 
 struct sweep {
     struct exo_env *space;
@@ -128,7 +128,8 @@ bool space_sweep(struct exo_env *space, uint64_t first, uint64_t end, uint64_t *
     const uint64_t *entries = frame_pointer(space->root);
     while (sweep.page < SPACE_PAGES && !pte_is_table(entries[page_index(sweep.page, 2)]))
         sweep.page = page_after(sweep.page, 2);
-    if (sweep.page < SPACE_PAGES)
+    /* To have passed empty entries is a step of its own. */
+    if (sweep.page == *progress && sweep.page < SPACE_PAGES)
         sweep_groups(&sweep, root, place_below(&sweep, root, entries[page_index(sweep.page, 2)]));
     *progress = sweep.page;
     return sweep.page >= SPACE_PAGES;

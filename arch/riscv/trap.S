@@ -80,7 +80,7 @@ trap_entry:
     ld t0, HART_CALLS(t0)
     jalr t0
     ld sp, HART_USER_SP(tp)
-    .irp register, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
+    .irp register, ra, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
     li \register, 0
     .endr
     csrrw tp, sscratch, tp
@@ -208,7 +208,9 @@ arch_enter:
     EACH_SAVED ld, t1
     ld a0, X(10)(t1)
     ld a1, X(11)(t1)
-    .irp register, ra, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
+    sd zero, X(10)(t1) /* yield's fast path does not write them: its answer is 0 */
+    sd zero, X(11)(t1)
+    .irp register, ra, gp, t0, t1, t2, t3, t4, t5, t6, a2, a3, a4, a5, a6, a7
     li \register, 0
     .endr
     csrrw tp, sscratch, tp
@@ -223,6 +225,8 @@ enter_full:
     ld t0, X(4)(t1)
     csrw sscratch, t0
     EACH_FULL ld, t1
+    sd zero, X(10)(t1)
+    sd zero, X(11)(t1)
     ld x5, X(5)(t1)
     ld x6, X(6)(t1)
     csrrw tp, sscratch, tp

@@ -123,7 +123,7 @@
     X(-9, DEPTH, "the capability tree would be too deep")                   \
     X(-10, KEEP, "a promised prefix is in the way")                         \
     X(-11, OVERLAP, "names of an exclusive class are lent already")         \
-    X(-12, ROOT, "a root or a first ENV capability cannot do this")         \
+    X(-12, ROOT, "a root capability cannot do this")                        \
     X(-13, CHILDREN, "the capability has children or donations")            \
     X(-14, BUSY, "something is still bound to the name")                    \
     X(-15, NOTOPEN, "the receiver's slot is not open for the caller")       \
