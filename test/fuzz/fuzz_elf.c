@@ -35,8 +35,8 @@ static void image_check(const struct elf_image *image, size_t size) {
         sure(i == 0 || segment->address / ELF_PAGE_BYTES > (end - 1) / ELF_PAGE_BYTES, "pages");
         sure(!(segment->flags & ~(uint32_t)(ELF_R | ELF_W | ELF_X)), "flags");
         end = segment->address + segment->memory_bytes;
-        entered |= (segment->flags & ELF_X) && image->entry >= segment->address &&
-                   image->entry < end;
+        entered |=
+            (segment->flags & ELF_X) && image->entry >= segment->address && image->entry < end;
     }
     sure(entered, "entry");
 }

@@ -206,7 +206,7 @@ class Server:
                 machine.word1[frame] = state & (1 << 26) - 1 if kind in (spec.ROOT, spec.CTX, spec.CAPS) else None
             if kind == spec.TABLE:
                 machine.word1[frame] = Table(state >> 20 & (1 << 26) - 1, state >> 11 & 511, state >> 46 & 3, state & 1023,
-                                             bool(state & 1024))
+                                             bool(state >> 63))
             machine.maps[frame] = word >> 24 & spec.MAPS_MAX
             if kind in (spec.TABLE, spec.ROOT):
                 machine.tables[frame] = {i: pte for i, pte in self.entries.get(frame, {}).items()

@@ -28,7 +28,7 @@
 #define ENV_END_SLOT (offsetof(struct exo_env, donation) / sizeof(struct exo_cap) + 3)
 #define HANG_SECONDS 20 /* an operation that takes longer hangs */
 #define DELTA_WORDS (1u << 20)
-#define ENV_WORDS 10   /* of struct exo_env that are sent, beside caps[] */
+#define ENV_WORDS 10  /* of struct exo_env that are sent, beside caps[] */
 #define SLOT_WORDS 14 /* of struct exo_cap that are sent: all but the reserved ones */
 
 enum operation {
@@ -39,8 +39,8 @@ enum operation {
     OPERATION_FAULT,     /* a hart's program meets an exception */
     OPERATION_TOUCH,     /* address, write */
     OPERATION_VECTOR,    /* number: first index; arguments: words of the vector of the hart's CTX */
-    OPERATION_SLOTS,     /* set the generation of all EMPTY slots of a frame, to meet the last ones */
-    OPERATION_RECOVER,   /* all but init die, and init gets every name back; ends the machine */
+    OPERATION_SLOTS,   /* set the generation of all EMPTY slots of a frame, to meet the last ones */
+    OPERATION_RECOVER, /* all but init die, and init gets every name back; ends the machine */
 };
 
 struct request {
@@ -86,25 +86,20 @@ static uint8_t *shadow_contents;
 static struct exo_row *shadow_rows;
 static uint64_t shadow_count;
 
-static void delta_add(uint64_t kind, uint64_t key, const uint64_t *words, uint64_t count)
-{
-    if (delta_count + count + 2 > DELTA_WORDS)
-        abort();
+static void delta_add(uint64_t kind, uint64_t key, const uint64_t *words, uint64_t count) {
+    if (delta_count + count + 2 > DELTA_WORDS) abort();
     delta[delta_count++] = kind << 32 | count;
     delta[delta_count++] = key;
-    if (count)
-        memcpy(&delta[delta_count], words, count * sizeof(*words));
+    if (count) memcpy(&delta[delta_count], words, count * sizeof(*words));
     delta_count += count;
 }
 
-static void *shadow_content(uint64_t frame)
-{
+static void *shadow_content(uint64_t frame) {
     return shadow_contents + (frame - ram_first) * EXO_FRAME_BYTES;
 }
 
 /* Does a slot differ in more than the progress of a long job? */
-static bool slot_matters(const struct exo_cap *now, const struct exo_cap *before)
-{
+static bool slot_matters(const struct exo_cap *now, const struct exo_cap *before) {
     struct exo_cap old = *before;
     old.cursor = now->cursor;
     old.sweep = now->sweep;
@@ -114,26 +109,29 @@ static bool slot_matters(const struct exo_cap *now, const struct exo_cap *before
     return memcmp(now, &old, sizeof(old)) != 0;
 }
 
-static void slots_compare(uint64_t frame, uint64_t first, uint64_t end)
-{
+static void slots_compare(uint64_t frame, uint64_t first, uint64_t end) {
     const struct exo_cap *now = frame_pointer(frame);
     struct exo_cap *before = shadow_content(frame);
     for (uint64_t i = first; i < end; i++) {
-        if (memcmp(&now[i], &before[i], sizeof(now[i])) == 0)
-            continue;
+        if (memcmp(&now[i], &before[i], sizeof(now[i])) == 0) continue;
         delta_matters |= slot_matters(&now[i], &before[i]);
         delta_add(KIND_SLOT, frame * SLOTS_A_FRAME + i, (const uint64_t *)&now[i], SLOT_WORDS);
     }
 }
 
-static void env_compare(uint64_t frame)
-{
+static void env_compare(uint64_t frame) {
     const struct exo_env *now = env_at(frame);
     const struct exo_env *before = shadow_content(frame);
-    uint64_t words[ENV_WORDS + EXO_CAPS_FRAMES] = {
-        now->gen,       now->leader >> EXO_FRAME_SHIFT, now->ctx >> EXO_FRAME_SHIFT, now->root,
-        now->first_cap, now->rows,                      now->asid,                   now->caps_count,
-        now->caps_gen,  now->caps_donated};
+    uint64_t words[ENV_WORDS + EXO_CAPS_FRAMES] = {now->gen,
+                                                   now->leader >> EXO_FRAME_SHIFT,
+                                                   now->ctx >> EXO_FRAME_SHIFT,
+                                                   now->root,
+                                                   now->first_cap,
+                                                   now->rows,
+                                                   now->asid,
+                                                   now->caps_count,
+                                                   now->caps_gen,
+                                                   now->caps_donated};
     uint64_t old[] = {before->gen,
                       before->leader >> EXO_FRAME_SHIFT,
                       before->ctx >> EXO_FRAME_SHIFT,
@@ -152,20 +150,17 @@ static void env_compare(uint64_t frame)
     delta_add(KIND_ENV, frame, words, sizeof(words) / sizeof(words[0]));
 }
 
-static void entries_compare(uint64_t frame)
-{
+static void entries_compare(uint64_t frame) {
     const uint64_t *now = frame_pointer(frame);
     const uint64_t *before = shadow_content(frame);
     for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
-        if (now[i] == before[i])
-            continue;
+        if (now[i] == before[i]) continue;
         delta_matters = true;
         delta_add(KIND_ENTRY, frame * TABLE_ENTRIES + i, &now[i], 1);
     }
 }
 
-static void frame_compare(uint64_t frame)
-{
+static void frame_compare(uint64_t frame) {
     uint64_t type = frame_type(frame);
     struct exo_frame *before = &shadow_frames[frame - ram_first];
     struct exo_frame now = {*frame_word(frame), *frame_state(frame)};
@@ -182,13 +177,10 @@ static void frame_compare(uint64_t frame)
     case EXO_FRAME_TABLE:
     case EXO_FRAME_ROOT:
     case EXO_FRAME_ENV:
-    case EXO_FRAME_CAPS:
-        break;
-    default:
-        return;
+    case EXO_FRAME_CAPS: break;
+    default: return;
     }
-    if (memcmp(frame_pointer(frame), shadow_content(frame), EXO_FRAME_BYTES) == 0)
-        return;
+    if (memcmp(frame_pointer(frame), shadow_content(frame), EXO_FRAME_BYTES) == 0) return;
     if (type == EXO_FRAME_ENV) {
         env_compare(frame);
         slots_compare(frame, ENV_FIRST_SLOT, ENV_END_SLOT);
@@ -200,31 +192,26 @@ static void frame_compare(uint64_t frame)
     memcpy(shadow_content(frame), frame_pointer(frame), EXO_FRAME_BYTES);
 }
 
-static void state_compare(void)
-{
+static void state_compare(void) {
     delta_count = 0;
     delta_matters = false;
-    for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++)
-        frame_compare(frame);
+    for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) frame_compare(frame);
     for (uint64_t group = 0; group < ram_count >> EXO_GROUP_SHIFT; group++) {
         uint64_t word = group_words[(ram_first >> EXO_GROUP_SHIFT) + group];
-        if (word == shadow_groups[group])
-            continue;
+        if (word == shadow_groups[group]) continue;
         shadow_groups[group] = word;
         delta_matters = true;
         delta_add(KIND_GROUP, (ram_first >> EXO_GROUP_SHIFT) + group, &word, 1);
     }
     for (uint64_t row = 0; row < hart_count * EXO_ROWS; row++) {
-        if (memcmp(slice_row(row), &shadow_rows[row], sizeof(shadow_rows[row])) == 0)
-            continue;
+        if (memcmp(slice_row(row), &shadow_rows[row], sizeof(shadow_rows[row])) == 0) continue;
         shadow_rows[row] = *slice_row(row);
         delta_matters = true;
         delta_add(KIND_ROW, row, &shadow_rows[row].env, 4);
     }
 }
 
-static void boot(const struct request *request)
-{
+static void boot(const struct request *request) {
     struct host_plan plan = {.groups = request->arguments[0],
                              .harts = (uint32_t)request->arguments[1],
                              .asids = request->arguments[2]};
@@ -249,19 +236,15 @@ static void boot(const struct request *request)
 
 /* ---- requests ---- */
 
-static bool answer_is_progress(int64_t value)
-{
+static bool answer_is_progress(int64_t value) {
     return value >= 0 || value == EXO_EAGAIN || value == EXO_EREAP || value == EXO_ESELF;
 }
 
-static const char *serve(const struct request *request, struct reply *reply)
-{
+static const char *serve(const struct request *request, struct reply *reply) {
     struct host_model *model = &host_models[request->hart];
     uint64_t frame = 0;
     switch (request->operation) {
-    case OPERATION_BOOT:
-        boot(request);
-        break;
+    case OPERATION_BOOT: boot(request); break;
     case OPERATION_CALL:
         host_interrupt_after = request->interrupt_after;
         host_call(request->hart, (int)request->number, request->arguments);
@@ -269,17 +252,14 @@ static const char *serve(const struct request *request, struct reply *reply)
         reply->value = model->result.value;
         reply->detail = model->result.detail;
         break;
-    case OPERATION_CONTINUE:
-        host_continue(request->hart);
-        break;
-    case OPERATION_INTERRUPT:
-        host_interrupt(request->hart);
-        break;
+    case OPERATION_CONTINUE: host_continue(request->hart); break;
+    case OPERATION_INTERRUPT: host_interrupt(request->hart); break;
     case OPERATION_FAULT:
         host_fault(request->hart, request->arguments[0], request->arguments[1]);
         break;
     case OPERATION_TOUCH:
-        reply->value = host_touch(request->hart, request->arguments[0], request->arguments[1], &frame);
+        reply->value =
+            host_touch(request->hart, request->arguments[0], request->arguments[1], &frame);
         reply->detail = reply->value ? frame : 0;
         break;
     case OPERATION_VECTOR:
@@ -295,12 +275,10 @@ static const char *serve(const struct request *request, struct reply *reply)
         break;
     case OPERATION_RECOVER: {
         const char *wrong = recover();
-        if (wrong)
-            return wrong;
+        if (wrong) return wrong;
         break;
     }
-    default:
-        return "no such operation";
+    default: return "no such operation";
     }
     state_compare();
     if (request->operation == OPERATION_CALL && request->number >= 0 &&
@@ -312,29 +290,23 @@ static const char *serve(const struct request *request, struct reply *reply)
     return walk();
 }
 
-static bool read_all(void *buffer, size_t bytes)
-{
+static bool read_all(void *buffer, size_t bytes) {
     char *at = buffer;
     while (bytes) {
         ssize_t got = read(STDIN_FILENO, at, bytes);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
         at += got;
         bytes -= (size_t)got;
     }
     return true;
 }
 
-static void write_part(const void *buffer, size_t bytes)
-{
-    if (fwrite(buffer, 1, bytes, stdout) != bytes)
-        exit(1);
+static void write_part(const void *buffer, size_t bytes) {
+    if (fwrite(buffer, 1, bytes, stdout) != bytes) exit(1);
 }
 
-static void reply_send(struct reply *reply, const char *wrong)
-{
+static void reply_send(struct reply *reply, const char *wrong) {
     reply->status = wrong ? STATUS_BROKEN : STATUS_GOOD;
     reply->message_bytes = wrong ? (uint32_t)strlen(wrong) : 0;
     reply->delta_words = (uint32_t)delta_count;
@@ -348,13 +320,11 @@ static void reply_send(struct reply *reply, const char *wrong)
         write_part(&at, sizeof(at));
     }
     write_part(delta, delta_count * sizeof(*delta));
-    if (wrong)
-        write_part(wrong, strlen(wrong));
+    if (wrong) write_part(wrong, strlen(wrong));
     fflush(stdout);
 }
 
-int main(void)
-{
+int main(void) {
     struct request request;
     while (read_all(&request, sizeof(request))) {
         struct reply reply = {0};

@@ -800,7 +800,7 @@ class Machine:
         if hart.space != leader:
             hart.active = (root, hart.active[1])
         if self.envs[leader].flags & KILL and self.rule('leader'):
-            self.give_up(hart, READY)
+            self.give_up(hart, READY, False)               # nobody is woken: another hart would only do the same
             if hart.space != leader:
                 hart.active = (self.envs[hart.space].root,) * 2 if hart.space else (0, 0)
             return False
@@ -836,14 +836,14 @@ class Machine:
         x.state, x.hart = RUN, hart.index
         return True
 
-    def give_up(self, hart, state):
+    def give_up(self, hart, state, wakes=True):
         env = self.envs[hart.env]
         name, hart.env = hart.env, 0
         env.state, env.hart = state, 0
         if env.flags & STOP:
             env.flags &= ~STOP
             env.state = STOPPED
-        elif state == READY:
+        elif state == READY and wakes:
             self.wake(name, hart.index)
 
     def wake(self, env, but=None):
@@ -1154,7 +1154,7 @@ class Machine:
             word = ready_word(env.gen) - READY | env.state | env.flags | env.hart << 11
         elif kind == TABLE:
             at = self.word1[frame]
-            word = 2 << 61 | at.level << 46 | at.parent << 20 | at.index << 11 | at.closing << 10 | at.live
+            word = 2 << 61 | at.level << 46 | at.parent << 20 | at.index << 11 | at.closing << 63 | at.live
         elif kind in (ROOT, CTX, CAPS):
             word = {ROOT: 3, CTX: 4, CAPS: 5}[kind] << 61 | self.word1[frame]
         return kind << 56 | self.maps.get(frame, 0) << 24, word

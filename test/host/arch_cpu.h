@@ -22,7 +22,7 @@ extern uint8_t *host_ram;
 extern uint64_t host_ram_bytes;
 extern uint64_t host_time; /* the time counter */
 
-extern uint8_t *host_nowhere;  /* a frame that cannot be read or written */
+extern uint8_t *host_nowhere; /* a frame that cannot be read or written */
 
 /* The kernel asks for the physical address of what is not in RAM: a bug; print it and abort. */
 _Noreturn void host_wild(const void *pointer);
@@ -32,56 +32,29 @@ bool host_interrupt_look(void);
 void host_tlb_flush(uint64_t asid, bool all);
 void host_root_write(uint64_t satp);
 
-static inline struct hart *arch_hart(void)
-{
-    return host_hart;
-}
+static inline struct hart *arch_hart(void) { return host_hart; }
 
-static inline void arch_hart_set(struct hart *hart)
-{
-    host_hart = hart;
-}
+static inline void arch_hart_set(struct hart *hart) { host_hart = hart; }
 
-static inline void *arch_pointer(uint64_t address)
-{
+static inline void *arch_pointer(uint64_t address) {
     uint64_t offset = address - HOST_RAM_ADDRESS;
-    return offset < host_ram_bytes ? host_ram + offset
-                                   : host_nowhere + address % EXO_FRAME_BYTES;
+    return offset < host_ram_bytes ? host_ram + offset : host_nowhere + address % EXO_FRAME_BYTES;
 }
 
-static inline uint64_t arch_address(const void *p)
-{
+static inline uint64_t arch_address(const void *p) {
     uint64_t offset = (uint64_t)p - (uint64_t)host_ram;
-    if (offset >= host_ram_bytes)
-        host_wild(p);
+    if (offset >= host_ram_bytes) host_wild(p);
     return HOST_RAM_ADDRESS + offset;
 }
 
-static inline bool arch_interrupt_pending(void)
-{
-    return host_interrupt_look();
-}
+static inline bool arch_interrupt_pending(void) { return host_interrupt_look(); }
 
-static inline uint64_t arch_time(void)
-{
-    return host_time;
-}
+static inline uint64_t arch_time(void) { return host_time; }
 
-static inline void arch_tlb_flush(uint64_t asid)
-{
-    host_tlb_flush(asid, false);
-}
+static inline void arch_tlb_flush(uint64_t asid) { host_tlb_flush(asid, false); }
 
-static inline void arch_tlb_flush_all(void)
-{
-    host_tlb_flush(0, true);
-}
+static inline void arch_tlb_flush_all(void) { host_tlb_flush(0, true); }
 
-static inline void arch_instruction_fence(void)
-{
-}
+static inline void arch_instruction_fence(void) {}
 
-static inline void arch_root_write(uint64_t satp)
-{
-    host_root_write(satp);
-}
+static inline void arch_root_write(uint64_t satp) { host_root_write(satp); }

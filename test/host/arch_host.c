@@ -35,36 +35,29 @@ uint64_t host_power_status;
 const char *host_stop_why;
 
 /* A bug of the kernel: end the program, with the way there if the sanitizer can tell it. */
-static _Noreturn void kernel_bug(void)
-{
+static _Noreturn void kernel_bug(void) {
     fflush(stderr);
     fiber_backtrace();
     abort();
 }
 
-static struct host_model *model_here(void)
-{
-    return &host_models[host_hart->index];
-}
+static struct host_model *model_here(void) { return &host_models[host_hart->index]; }
 
-void host_wild(const void *pointer)
-{
+void host_wild(const void *pointer) {
     fprintf(stderr, "KERNEL BUG: %p is not in RAM\n", pointer);
     kernel_bug();
 }
 
-void arch_panic(const char *what, const char *file, int line)
-{
+void arch_panic(const char *what, const char *file, int line) {
     fprintf(stderr, "KERNEL PANIC: %s at %s:%d\n", what, file, line);
     kernel_bug();
 }
 
-void host_ram_make(uint64_t groups)
-{
-    if (host_ram)
-        munmap(host_ram, host_ram_bytes);
+void host_ram_make(uint64_t groups) {
+    if (host_ram) munmap(host_ram, host_ram_bytes);
     host_ram_bytes = groups << (EXO_GROUP_SHIFT + EXO_FRAME_SHIFT);
-    host_ram = mmap(NULL, host_ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    host_ram =
+        mmap(NULL, host_ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!host_nowhere)
         host_nowhere = mmap(NULL, EXO_FRAME_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (host_ram == MAP_FAILED || host_nowhere == MAP_FAILED) {
@@ -84,82 +77,58 @@ void host_ram_make(uint64_t groups)
 
 /* ---- roots and TLBs ---- */
 
-uint64_t arch_satp(uint64_t root_frame, uint64_t asid)
-{
+uint64_t arch_satp(uint64_t root_frame, uint64_t asid) {
     return SATP_SV39 | asid << SATP_ASID_SHIFT | root_frame;
 }
 
-uint64_t arch_satp_kernel(void)
-{
-    return SATP_SV39 | (uint64_t)KERNEL_ASID << SATP_ASID_SHIFT;
-}
+uint64_t arch_satp_kernel(void) { return SATP_SV39 | (uint64_t)KERNEL_ASID << SATP_ASID_SHIFT; }
 
-uint64_t host_satp_root(uint64_t satp)
-{
-    return satp & SATP_ROOT_MASK;
-}
+uint64_t host_satp_root(uint64_t satp) { return satp & SATP_ROOT_MASK; }
 
-uint64_t host_satp_asid(uint64_t satp)
-{
-    return satp >> SATP_ASID_SHIFT & 0xffff;
-}
+uint64_t host_satp_asid(uint64_t satp) { return satp >> SATP_ASID_SHIFT & 0xffff; }
 
-void arch_root_init(uint64_t *root)
-{
-    root[HOST_KERNEL_ENTRY] = KERNEL_PTE;
-}
+void arch_root_init(uint64_t *root) { root[HOST_KERNEL_ENTRY] = KERNEL_PTE; }
 
-bool host_root_is_whole(const uint64_t *root)
-{
+bool host_root_is_whole(const uint64_t *root) {
     for (unsigned i = HOST_USER_ENTRIES; i < 512; i++)
-        if (root[i] != (i == HOST_KERNEL_ENTRY ? KERNEL_PTE : 0))
-            return false;
+        if (root[i] != (i == HOST_KERNEL_ENTRY ? KERNEL_PTE : 0)) return false;
     return true;
 }
 
-static void tlb_drop(struct host_model *model, uint64_t asid, bool all)
-{
+static void tlb_drop(struct host_model *model, uint64_t asid, bool all) {
     uint64_t kept = 0;
     for (uint64_t i = 0; i < model->tlb_count; i++)
-        if (!all && model->tlb[i].asid != asid)
-            model->tlb[kept++] = model->tlb[i];
+        if (!all && model->tlb[i].asid != asid) model->tlb[kept++] = model->tlb[i];
     model->tlb_count = kept;
     model->tlb_next = 0;
 }
 
-void host_tlb_flush(uint64_t asid, bool all)
-{
+void host_tlb_flush(uint64_t asid, bool all) {
     fiber_pause(FIBER_SPLIT);
     tlb_drop(model_here(), asid, all);
 }
 
-void host_root_write(uint64_t satp)
-{
+void host_root_write(uint64_t satp) {
     fiber_pause(FIBER_SPLIT);
     model_here()->satp = satp;
 }
 
-void arch_tlb_flush_remote(uint64_t hart_mask, uint64_t asid)
-{
+void arch_tlb_flush_remote(uint64_t hart_mask, uint64_t asid) {
     for (uint64_t hart = 0; hart < hart_count; hart++)
-        if (hart_mask >> hart & 1)
-            tlb_drop(&host_models[hart], asid, false);
+        if (hart_mask >> hart & 1) tlb_drop(&host_models[hart], asid, false);
 }
 
 static struct host_translation *tlb_find(struct host_model *model, uint64_t asid, uint64_t page,
-                                         uint64_t level)
-{
+                                         uint64_t level) {
     for (uint64_t i = 0; i < model->tlb_count; i++) {
         struct host_translation *entry = &model->tlb[i];
-        if (entry->page == page && entry->level == level && entry->asid == asid)
-            return entry;
+        if (entry->page == page && entry->level == level && entry->asid == asid) return entry;
     }
     return NULL;
 }
 
 static struct host_translation *tlb_add(struct host_model *model, uint64_t asid, uint64_t page,
-                                        uint64_t level, uint64_t pte)
-{
+                                        uint64_t level, uint64_t pte) {
     struct host_translation *entry;
     if (model->tlb_count < HOST_TLB_ENTRIES) {
         entry = &model->tlb[model->tlb_count++];
@@ -171,31 +140,25 @@ static struct host_translation *tlb_add(struct host_model *model, uint64_t asid,
     return entry;
 }
 
-bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame)
-{
+bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame) {
     struct host_model *model = &host_models[hart];
     uint64_t table = host_satp_root(model->satp);
     uint64_t asid = host_satp_asid(model->satp);
-    if (!table || va >= EXO_VA_LIMIT)
-        return false;
+    if (!table || va >= EXO_VA_LIMIT) return false;
     for (uint64_t level = 2;; level--) {
         uint64_t page = va >> (EXO_FRAME_SHIFT + 9 * level);
         uint64_t *entry = (uint64_t *)arch_pointer(table << EXO_FRAME_SHIFT) + page % 512;
         struct host_translation *cached = tlb_find(model, asid, page, level);
         uint64_t pte = cached ? cached->pte : *entry;
-        if (!pte_is_present(pte))
-            return false;
-        if (!cached)
-            cached = tlb_add(model, asid, page, level, pte);
+        if (!pte_is_present(pte)) return false;
+        if (!cached) cached = tlb_add(model, asid, page, level, pte);
         if (pte_is_table(pte)) {
-            if (level == 0)
-                return false;
+            if (level == 0) return false;
             table = pte_frame(pte);
             continue;
         }
         uint64_t right = write ? EXO_PAGE_W : EXO_PAGE_R;
-        if (!(pte_rights(pte) & right) || !(pte & PTE_U))
-            return false;
+        if (!(pte_rights(pte) & right) || !(pte & PTE_U)) return false;
         /* The hardware writes A and D to memory only when its cached entry lacks them. */
         uint64_t marks = (uint64_t)PTE_A | (write ? PTE_D : 0);
         if ((pte & marks) != marks) {
@@ -210,35 +173,26 @@ bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame)
 
 /* ---- interrupts ---- */
 
-bool host_interrupt_look(void)
-{
-    if (host_interrupt_after && --host_interrupt_after == 0)
-        return true;
+bool host_interrupt_look(void) {
+    if (host_interrupt_after && --host_interrupt_after == 0) return true;
     return model_here()->ipi;
 }
 
-void arch_ipi(const struct hart *hart)
-{
-    host_models[hart->index].ipi = true;
-}
+void arch_ipi(const struct hart *hart) { host_models[hart->index].ipi = true; }
 
-void arch_wait_for_interrupt(void)
-{
-    if (!model_here()->ipi)
-        fiber_pause(FIBER_SLEEP);
+void arch_wait_for_interrupt(void) {
+    if (!model_here()->ipi) fiber_pause(FIBER_SLEEP);
     model_here()->ipi = false;
 }
 
-void arch_enter(struct exo_env *env)
-{
+void arch_enter(struct exo_env *env) {
     kernel_assert(env == host_hart->env);
     fiber_leave();
 }
 
 /* ---- the world outside ---- */
 
-uint64_t arch_console_write(const char *bytes, uint64_t length)
-{
+uint64_t arch_console_write(const char *bytes, uint64_t length) {
     uint64_t taken = length < host_console_room ? length : host_console_room;
     memcpy(host_console + host_console_length, bytes, taken);
     host_console_length += taken;
@@ -246,19 +200,14 @@ uint64_t arch_console_write(const char *bytes, uint64_t length)
     return taken;
 }
 
-void arch_power_off(uint64_t status)
-{
+void arch_power_off(uint64_t status) {
     host_power_status = status;
     fiber_end();
 }
 
-void arch_stop(const char *why)
-{
+void arch_stop(const char *why) {
     host_stop_why = why;
     fiber_end();
 }
 
-void arch_frame_clear(void *frame)
-{
-    memset(frame, 0, EXO_FRAME_BYTES);
-}
+void arch_frame_clear(void *frame) { memset(frame, 0, EXO_FRAME_BYTES); }

@@ -37,8 +37,7 @@ static size_t test_stack_bytes;
 #endif
 
 /* The sanitizer must know of each change of stack. */
-static void switch_announce(void **saved, const void *stack, size_t bytes)
-{
+static void switch_announce(void **saved, const void *stack, size_t bytes) {
 #ifdef FIBER_SANITIZED
     __sanitizer_start_switch_fiber(saved, stack, bytes);
 #else
@@ -48,8 +47,7 @@ static void switch_announce(void **saved, const void *stack, size_t bytes)
 #endif
 }
 
-static void switch_done(void *saved, const void **stack, size_t *bytes)
-{
+static void switch_done(void *saved, const void **stack, size_t *bytes) {
 #ifdef FIBER_SANITIZED
     __sanitizer_finish_switch_fiber(saved, stack, bytes);
 #else
@@ -60,8 +58,7 @@ static void switch_done(void *saved, const void **stack, size_t *bytes)
 }
 
 /* From a fiber to the test; `last`: the fiber is never continued. */
-static void switch_to_test(bool last)
-{
+static void switch_to_test(bool last) {
     struct fiber *self = running;
     void *saved = NULL;
 #ifdef FIBER_SANITIZED
@@ -73,8 +70,7 @@ static void switch_to_test(bool last)
     switch_done(saved, NULL, NULL);
 }
 
-static void fiber_entry(void)
-{
+static void fiber_entry(void) {
 #ifdef FIBER_SANITIZED
     switch_done(NULL, &test_stack, &test_stack_bytes);
 #endif
@@ -84,8 +80,7 @@ static void fiber_entry(void)
     abort();
 }
 
-static enum host_state switch_to_fiber(uint64_t hart)
-{
+static enum host_state switch_to_fiber(uint64_t hart) {
     struct fiber *fiber = &fibers[hart];
     void *saved = NULL;
     if (running) {
@@ -101,12 +96,11 @@ static enum host_state switch_to_fiber(uint64_t hart)
     return host_models[hart].state;
 }
 
-enum host_state fiber_run(uint64_t hart, void (*body)(void))
-{
+enum host_state fiber_run(uint64_t hart, void (*body)(void)) {
     struct fiber *fiber = &fibers[hart];
     if (!fiber->stack) {
-        fiber->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                            -1, 0);
+        fiber->stack =
+            mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (fiber->stack == MAP_FAILED) {
             perror("mmap of a stack");
             abort();
@@ -125,26 +119,18 @@ enum host_state fiber_run(uint64_t hart, void (*body)(void))
     return switch_to_fiber(hart);
 }
 
-enum host_state fiber_continue(uint64_t hart)
-{
-    return switch_to_fiber(hart);
-}
+enum host_state fiber_continue(uint64_t hart) { return switch_to_fiber(hart); }
 
 /* Is a lock held?  Only one fiber runs, so it would be held by this one. */
-static bool lock_is_held(void)
-{
-    if (tree_lock.next != tree_lock.serving)
-        return true;
+static bool lock_is_held(void) {
+    if (tree_lock.next != tree_lock.serving) return true;
     for (unsigned i = 0; i < SPACE_LOCKS; i++)
-        if (space_locks[i].next != space_locks[i].serving)
-            return true;
+        if (space_locks[i].next != space_locks[i].serving) return true;
     return false;
 }
 
-void fiber_pause(enum fiber_reason reason)
-{
-    if (reason == FIBER_SPLIT && (!running || !host_split || lock_is_held()))
-        return;
+void fiber_pause(enum fiber_reason reason) {
+    if (reason == FIBER_SPLIT && (!running || !host_split || lock_is_held())) return;
     if (!running || lock_is_held()) {
         fprintf(stderr, "KERNEL BUG: a hart sleeps with a lock held or outside a call\n");
         abort();
@@ -155,8 +141,7 @@ void fiber_pause(enum fiber_reason reason)
     arch_hart_set(hart);
 }
 
-void fiber_leave(void)
-{
+void fiber_leave(void) {
     if (!running) {
         fprintf(stderr, "KERNEL BUG: a hart enters a program outside a call\n");
         abort();
@@ -166,8 +151,7 @@ void fiber_leave(void)
     abort();
 }
 
-void fiber_end(void)
-{
+void fiber_end(void) {
     if (!running) {
         fprintf(stderr, "the machine stopped outside a call: %s\n",
                 host_stop_why ? host_stop_why : "power off");
@@ -178,8 +162,7 @@ void fiber_end(void)
     abort();
 }
 
-void fiber_backtrace(void)
-{
+void fiber_backtrace(void) {
 #ifdef FIBER_SANITIZED
     __sanitizer_print_stack_trace();
 #endif

@@ -28,32 +28,24 @@ static const struct machine *boot_machine;
 /* ---- calls ---- */
 
 /* How many arguments a call has. */
-static int call_arguments(int number)
-{
+static int call_arguments(int number) {
     switch (number) {
 #define X(its_number, name, arguments) \
-    case its_number:                   \
-        return arguments;
+    case its_number: return arguments;
         EXO_CALLS(X)
 #undef X
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
-static struct result call_by_number(void)
-{
+static struct result call_by_number(void) {
     const uint64_t *a = job.arguments;
     void *function = job.hart->calls[job.number];
     switch (call_arguments(job.number)) {
-    case 0:
-        return ((struct result(*)(void))function)();
-    case 1:
-        return ((struct result(*)(uint64_t))function)(a[0]);
-    case 2:
-        return ((struct result(*)(uint64_t, uint64_t))function)(a[0], a[1]);
-    case 3:
-        return ((struct result(*)(uint64_t, uint64_t, uint64_t))function)(a[0], a[1], a[2]);
+    case 0: return ((struct result(*)(void))function)();
+    case 1: return ((struct result(*)(uint64_t))function)(a[0]);
+    case 2: return ((struct result(*)(uint64_t, uint64_t))function)(a[0], a[1]);
+    case 3: return ((struct result(*)(uint64_t, uint64_t, uint64_t))function)(a[0], a[1], a[2]);
     case 4:
         return ((struct result(*)(uint64_t, uint64_t, uint64_t, uint64_t))function)(a[0], a[1],
                                                                                     a[2], a[3]);
@@ -70,28 +62,20 @@ static struct result call_by_number(void)
 }
 
 /* The fiber's work; `job` may be another hart's as soon as it pauses. */
-static void job_run(void)
-{
+static void job_run(void) {
     struct hart *hart = job.hart;
     struct host_model *model = &host_models[hart->index];
     struct exo_env *next = NULL;
     arch_hart_set(hart);
     switch (job.number) {
-    case JOB_START:
-        hart_schedule();
+    case JOB_START: hart_schedule();
     case JOB_INTERRUPT:
         model->ipi = false;
         next = hart_interrupt();
         break;
-    case JOB_FAULT:
-        next = env_fault(job.arguments[0], job.arguments[1]);
-        break;
-    case EXO_CALL_exit:
-        next = env_exit();
-        break;
-    case EXO_CALL_yield:
-        next = env_yield(job.arguments[0]);
-        break;
+    case JOB_FAULT: next = env_fault(job.arguments[0], job.arguments[1]); break;
+    case EXO_CALL_exit: next = env_exit(); break;
+    case EXO_CALL_yield: next = env_yield(job.arguments[0]); break;
     default:
         model->result = call_by_number();
         next = hart->env;
@@ -103,18 +87,16 @@ static void job_run(void)
     }
 }
 
-static enum host_state hart_run(uint64_t index, int number, const uint64_t *arguments, unsigned count)
-{
+static enum host_state hart_run(uint64_t index, int number, const uint64_t *arguments,
+                                unsigned count) {
     job.hart = harts[index];
     job.number = number;
     memset(job.arguments, 0, sizeof(job.arguments));
-    if (count)
-        memcpy(job.arguments, arguments, count * sizeof(*arguments));
+    if (count) memcpy(job.arguments, arguments, count * sizeof(*arguments));
     return fiber_run(index, job_run);
 }
 
-enum host_state host_call(uint64_t hart, int number, const uint64_t arguments[7])
-{
+enum host_state host_call(uint64_t hart, int number, const uint64_t arguments[7]) {
     struct host_model *model = &host_models[hart];
     if (model->state != HOST_PROGRAM || number < EXO_CALL_null || number >= EXO_CALL_COUNT) {
         fprintf(stderr, "host_call: hart %lu cannot call %d\n", hart, number);
@@ -130,8 +112,7 @@ enum host_state host_call(uint64_t hart, int number, const uint64_t arguments[7]
     return state;
 }
 
-struct result host_result(uint64_t hart, int number, const uint64_t arguments[7])
-{
+struct result host_result(uint64_t hart, int number, const uint64_t arguments[7]) {
     if (host_call(hart, number, arguments) != HOST_PROGRAM) {
         fprintf(stderr, "host_result: call %d of hart %lu did not come back\n", number, hart);
         abort();
@@ -139,23 +120,15 @@ struct result host_result(uint64_t hart, int number, const uint64_t arguments[7]
     return host_models[hart].result;
 }
 
-enum host_state host_continue(uint64_t hart)
-{
-    return fiber_continue(hart);
-}
+enum host_state host_continue(uint64_t hart) { return fiber_continue(hart); }
 
-enum host_state host_interrupt(uint64_t hart)
-{
-    return hart_run(hart, JOB_INTERRUPT, NULL, 0);
-}
+enum host_state host_interrupt(uint64_t hart) { return hart_run(hart, JOB_INTERRUPT, NULL, 0); }
 
-enum host_state host_fault(uint64_t hart, uint64_t cause, uint64_t value)
-{
+enum host_state host_fault(uint64_t hart, uint64_t cause, uint64_t value) {
     return hart_run(hart, JOB_FAULT, (uint64_t[]){cause, value}, 2);
 }
 
-void host_settle(void)
-{
+void host_settle(void) {
     for (bool changed = true; changed;) {
         changed = false;
         for (uint64_t hart = 0; hart < hart_count; hart++) {
@@ -173,8 +146,7 @@ void host_settle(void)
 
 /* ---- boot ---- */
 
-uint64_t host_archive_make(uint64_t address)
-{
+uint64_t host_archive_make(uint64_t address) {
     struct exo_archive *archive = arch_pointer(address);
     *archive = (struct exo_archive){
         .magic = EXO_ARCHIVE_MAGIC,
@@ -186,24 +158,19 @@ uint64_t host_archive_make(uint64_t address)
     return archive->bytes;
 }
 
-static void boot_run(void)
-{
+static void boot_run(void) {
     kernel_boot(boot_machine);
     hart_schedule();
 }
 
-bool host_boot_machine(const struct machine *machine)
-{
+bool host_boot_machine(const struct machine *machine) {
     boot_machine = machine;
-    if (fiber_run(0, boot_run) == HOST_OFF)
-        return false;
-    for (uint64_t hart = 1; hart < hart_count; hart++)
-        hart_run(hart, JOB_START, NULL, 0);
+    if (fiber_run(0, boot_run) == HOST_OFF) return false;
+    for (uint64_t hart = 1; hart < hart_count; hart++) hart_run(hart, JOB_START, NULL, 0);
     return true;
 }
 
-void host_boot(const struct host_plan *plan)
-{
+void host_boot(const struct host_plan *plan) {
     struct machine machine = {
         .bank_count = 1,
         .bank = {{HOST_RAM_FRAME, plan->groups << EXO_GROUP_SHIFT}},

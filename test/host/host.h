@@ -40,10 +40,10 @@ struct host_translation {
 struct host_model {
     enum host_state state;
     uint64_t satp;
-    bool ipi;              /* a software interrupt is pending */
-    struct result result;  /* of the last call that ended */
+    bool ipi;             /* a software interrupt is pending */
+    struct result result; /* of the last call that ended */
     uint64_t tlb_count;
-    uint64_t tlb_next;     /* the entry that is replaced when all are in use */
+    uint64_t tlb_next; /* the entry that is replaced when all are in use */
     struct host_translation tlb[HOST_TLB_ENTRIES];
 };
 

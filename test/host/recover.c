@@ -20,9 +20,7 @@
 
 static char message[160];
 
-
-static uint64_t init_hart(void)
-{
+static uint64_t init_hart(void) {
     for (uint64_t hart = 0; hart < hart_count; hart++)
         if (host_models[hart].state == HOST_PROGRAM && harts[hart]->env->frame == info->init_env)
             return hart;
@@ -30,12 +28,10 @@ static uint64_t init_hart(void)
 }
 
 /* Let init run on hart 0, whatever became of its rows. */
-static uint64_t init_find(void)
-{
+static uint64_t init_find(void) {
     host_split = false;
     host_settle();
-    if (init_hart() < hart_count)
-        return init_hart();
+    if (init_hart() < hart_count) return init_hart();
     struct exo_row *row = slice_row(0);
     const struct exo_env *init = env_at(info->init_env);
     row->env = init->frame;
@@ -51,8 +47,7 @@ static uint64_t init_find(void)
     return init_hart();
 }
 
-static struct result init_call(int number, uint64_t a, uint64_t b, uint64_t c)
-{
+static struct result init_call(int number, uint64_t a, uint64_t b, uint64_t c) {
     uint64_t hart = init_hart();
     struct result result = host_result(hart, number, (uint64_t[7]){a, b, c});
     host_settle();
@@ -60,13 +55,11 @@ static struct result init_call(int number, uint64_t a, uint64_t b, uint64_t c)
 }
 
 /* One round over everything that init can take back.  Returns whether nothing was left to do. */
-static bool recover_round(void)
-{
+static bool recover_round(void) {
     struct exo_env *init = env_at(info->init_env);
     bool done = true;
     for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
-        if (frame_type(frame) != EXO_FRAME_ENV || frame == info->init_env)
-            continue;
+        if (frame_type(frame) != EXO_FRAME_ENV || frame == info->init_env) continue;
         done = false;
         arch_hart_set(harts[init_hart()]);
         env_kill(env_at(frame));
@@ -74,12 +67,11 @@ static bool recover_round(void)
         init_call(exo_call_env_reap, frame, 0, 0);
     }
     for (uint64_t table = 0; table <= EXO_CAPS_FRAMES; table++) {
-        if (table && !init->caps[table - 1])
-            continue;
+        if (table && !init->caps[table - 1]) continue;
         for (uint64_t index = 0; index < (table ? EXO_CAPS_SLOTS : EXO_ENV_SLOTS); index++) {
             struct exo_cap *cap = cap_place(init, EXO_HANDLE(table, index));
-            if (!cap || EXO_CAP_STATE(cap->word) == EXO_SLOT_EMPTY || (!table && !cap->parent &&
-                EXO_CAP_STATE(cap->word) == EXO_SLOT_LIVE))
+            if (!cap || EXO_CAP_STATE(cap->word) == EXO_SLOT_EMPTY ||
+                (!table && !cap->parent && EXO_CAP_STATE(cap->word) == EXO_SLOT_LIVE))
                 continue;
             done = false;
             if (EXO_CAP_STATE(cap->word) == EXO_SLOT_OPEN)
@@ -89,8 +81,7 @@ static bool recover_round(void)
         }
     }
     for (uint64_t i = 0; i < EXO_CAPS_FRAMES; i++) {
-        if (!init->caps[i])
-            continue;
+        if (!init->caps[i]) continue;
         done = false;
         init_call(exo_call_caps_del, init->caps[i], 0, 0);
     }
@@ -98,8 +89,7 @@ static bool recover_round(void)
 }
 
 /* What is init's for good: its own frames and tables. */
-static bool frame_stays(uint64_t frame)
-{
+static bool frame_stays(uint64_t frame) {
     const struct exo_env *init = env_at(info->init_env);
     switch (frame_type(frame)) {
     case EXO_FRAME_DATA:
@@ -112,15 +102,12 @@ static bool frame_stays(uint64_t frame)
     }
 }
 
-const char *recover(void)
-{
-    if (init_find() == hart_count)
-        return "init does not run again";
+const char *recover(void) {
+    if (init_find() == hart_count) return "init does not run again";
     unsigned rounds = 0;
     while (!recover_round()) {
         const char *wrong = walk();
-        if (wrong)
-            return wrong;
+        if (wrong) return wrong;
         if (++rounds > ROUNDS) {
             snprintf(message, sizeof(message), "stuck: the environments do not go");
             return message;
@@ -145,4 +132,3 @@ const char *recover(void)
             return "lost: a row names the dead";
     return walk();
 }
-

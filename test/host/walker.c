@@ -29,10 +29,10 @@
 /* What the walk has found, to be compared with the frame table. */
 struct found {
     uint32_t maps;
-    uint16_t leaves;    /* of the group that begins here */
-    uint16_t slots;     /* of this frame that some ring reached: counted up to 27 or 32 */
-    bool table;         /* reached from a root */
-    bool caps;          /* in the caps[] of its space */
+    uint16_t leaves; /* of the group that begins here */
+    uint16_t slots;  /* of this frame that some ring reached: counted up to 27 or 32 */
+    bool table;      /* reached from a root */
+    bool caps;       /* in the caps[] of its space */
 };
 
 static struct found *found;
@@ -40,8 +40,7 @@ static uint64_t found_count;
 static char message[256];
 
 /* Every check ends the walk at the first thing that is wrong. */
-static bool wrong(const char *format, ...)
-{
+static bool wrong(const char *format, ...) {
     va_list list;
     va_start(list, format);
     vsnprintf(message, sizeof(message), format, list);
@@ -49,69 +48,50 @@ static bool wrong(const char *format, ...)
     return false;
 }
 
-#define SURE(condition, ...)              \
-    do {                                  \
-        if (!(condition))                 \
-            return wrong(__VA_ARGS__);    \
+#define SURE(condition, ...)                         \
+    do {                                             \
+        if (!(condition)) return wrong(__VA_ARGS__); \
     } while (0)
 
-static struct found *found_at(uint64_t frame)
-{
-    return &found[frame - ram_first];
-}
+static struct found *found_at(uint64_t frame) { return &found[frame - ram_first]; }
 
-static uint64_t frame_tag(uint64_t frame)
-{
-    return *frame_state(frame) >> EXO_TAG_SHIFT;
-}
+static uint64_t frame_tag(uint64_t frame) { return *frame_state(frame) >> EXO_TAG_SHIFT; }
 
-static uint64_t frame_owner(uint64_t frame)
-{
-    return *frame_state(frame) & FRAME_NUMBER_MASK;
-}
+static uint64_t frame_owner(uint64_t frame) { return *frame_state(frame) & FRAME_NUMBER_MASK; }
 
-static bool frame_is(uint64_t frame, uint64_t type)
-{
+static bool frame_is(uint64_t frame, uint64_t type) {
     return frame_exists(frame) && frame_type(frame) == type;
 }
 
 /* ---- slots ---- */
 
 /* Can a slot be at this link at all? */
-static bool link_is_slot(uint64_t link)
-{
+static bool link_is_slot(uint64_t link) {
     uint64_t frame = link / SLOTS_A_FRAME, index = link % SLOTS_A_FRAME;
-    if (frame_is(frame, EXO_FRAME_CAPS))
-        return true;
-    return frame_is(frame, EXO_FRAME_ENV) && index >= ENV_FIRST_SLOT &&
-           index < ENV_DONATION + 3;
+    if (frame_is(frame, EXO_FRAME_CAPS)) return true;
+    return frame_is(frame, EXO_FRAME_ENV) && index >= ENV_FIRST_SLOT && index < ENV_DONATION + 3;
 }
 
-static bool slot_is_used(const struct exo_cap *cap)
-{
+static bool slot_is_used(const struct exo_cap *cap) {
     uint64_t state = EXO_CAP_STATE(cap->word);
     return state == EXO_SLOT_LIVE || state == EXO_SLOT_CUTTING;
 }
 
 /* The leader of the space whose table has the slot, found without the slot's own words. */
-static struct exo_env *slot_space(const struct exo_cap *cap)
-{
+static struct exo_env *slot_space(const struct exo_cap *cap) {
     uint64_t frame = frame_of(cap);
     return env_at(frame_type(frame) == EXO_FRAME_CAPS ? frame_owner(frame) : frame);
 }
 
-static bool is_donation(const struct exo_cap *cap)
-{
+static bool is_donation(const struct exo_cap *cap) {
     return EXO_CAP_CLASS(cap->word) == EXO_CLASS_DONATION;
 }
 
 /* Does a slot of this space, its tails included, have these names with these rights? */
 static bool space_has(const struct exo_env *space, uint64_t class, uint64_t first, uint64_t count,
-                      uint64_t rights)
-{
+                      uint64_t rights) {
     for (uint64_t table = 0; table <= EXO_CAPS_FRAMES; table++) {
-        if (table && !space->caps[table - 1])
-            continue;
+        if (table && !space->caps[table - 1]) continue;
         const struct exo_cap *slots =
             table ? ((struct exo_caps *)frame_pointer(space->caps[table - 1]))->slot : space->slot;
         uint64_t end = table ? EXO_CAPS_SLOTS : EXO_ENV_SLOTS;
@@ -127,8 +107,7 @@ static bool space_has(const struct exo_env *space, uint64_t class, uint64_t firs
     return false;
 }
 
-static bool child_check(const struct exo_cap *parent, const struct exo_cap *child)
-{
+static bool child_check(const struct exo_cap *parent, const struct exo_cap *child) {
     uint32_t link = cap_link(child);
     SURE(slot_is_used(child), "2: child 0x%x is not in use", link);
     SURE(child->parent == cap_link(parent), "2: child 0x%x has another parent", link);
@@ -155,20 +134,17 @@ static bool child_check(const struct exo_cap *parent, const struct exo_cap *chil
     return true;
 }
 
-static bool children_check(const struct exo_cap *parent)
-{
+static bool children_check(const struct exo_cap *parent) {
     uint32_t link = parent->child, previous = 0;
     bool walk_seen = parent->walk == 0;
-    if (!link)
-        return true;
+    if (!link) return true;
     for (uint64_t count = 0;; count++) {
         SURE(count < 100000, "2: the children of 0x%x are no ring", cap_link(parent));
         SURE(link_is_slot(link), "2: link 0x%x is to no slot", link);
         const struct exo_cap *child = cap_at(link);
         SURE(!previous || child->prev == previous, "2: links of 0x%x", link);
         found_at(link / SLOTS_A_FRAME)->slots++;
-        if (!child_check(parent, child))
-            return false;
+        if (!child_check(parent, child)) return false;
         if (EXO_CAP_CLASS(parent->word) == EXO_CLASS_SLICE)
             for (uint32_t other = child->next; other != parent->child; other = cap_at(other)->next)
                 SURE(link_is_slot(other) && (cap_at(other)->first >= cap_end(child) ||
@@ -177,8 +153,7 @@ static bool children_check(const struct exo_cap *parent)
         walk_seen = walk_seen || parent->walk == link;
         previous = link;
         link = child->next;
-        if (link == parent->child)
-            break;
+        if (link == parent->child) break;
     }
     SURE(cap_at(parent->child)->prev == previous, "2: the ring of 0x%x", cap_link(parent));
     SURE(walk_seen || parent->pass == EXO_PASS_NONE, "2: the walk of 0x%x is at no child",
@@ -186,21 +161,19 @@ static bool children_check(const struct exo_cap *parent)
     return true;
 }
 
-static bool env_slot_check(const struct exo_cap *cap)
-{
+static bool env_slot_check(const struct exo_cap *cap) {
     uint32_t link = cap_link(cap);
     SURE(frame_is(cap->first, EXO_FRAME_ENV), "7: slot 0x%x names a dead environment", link);
     const struct exo_env *env = env_at(cap->first);
-    SURE(cap->match == env_word(env->gen, EXO_STATE_READY), "7: slot 0x%x names another environment",
-         link);
+    SURE(cap->match == env_word(env->gen, EXO_STATE_READY),
+         "7: slot 0x%x names another environment", link);
     bool first = cap->parent == cap_link(&env->donation[0]);
     SURE((env->first_cap == link) == first, "2: 0x%x and the first capability of 0x%lx", link,
          env->frame);
     return true;
 }
 
-static bool slot_check(const struct exo_cap *cap, uint64_t place)
-{
+static bool slot_check(const struct exo_cap *cap, uint64_t place) {
     uint32_t link = cap_link(cap);
     uint64_t state = EXO_CAP_STATE(cap->word);
     SURE((uint32_t)cap->word >> EXO_CAP_PLACE_SHIFT == place >> EXO_CAP_PLACE_SHIFT,
@@ -211,22 +184,22 @@ static bool slot_check(const struct exo_cap *cap, uint64_t place)
              "2: slot 0x%x holds something and is in state %lu", link, state);
         return true;
     }
-    SURE(state == EXO_SLOT_LIVE ? !cap->tail && cap->count : true, "2: names of LIVE slot 0x%x", link);
+    SURE(state == EXO_SLOT_LIVE ? !cap->tail && cap->count : true, "2: names of LIVE slot 0x%x",
+         link);
     SURE(cap->keep <= cap->count, "2: promise of 0x%x", link);
     SURE(!EXO_CAP_RIGHTS(cap->word) == !cap->count, "2: rights of slot 0x%x", link);
     SURE(cap_end(cap) >= cap->first, "2: names of 0x%x wrap", link);
     if (cap->parent)
         SURE(link_is_slot(cap->parent), "2: slot 0x%x has no parent", link);
     else
-        SURE(cap->depth == 0 && slot_space(cap)->frame == info->init_env, "2: 0x%x is no root", link);
-    if (EXO_CAP_CLASS(cap->word) == EXO_CLASS_ENV && !env_slot_check(cap))
-        return false;
+        SURE(cap->depth == 0 && slot_space(cap)->frame == info->init_env, "2: 0x%x is no root",
+             link);
+    if (EXO_CAP_CLASS(cap->word) == EXO_CLASS_ENV && !env_slot_check(cap)) return false;
     return children_check(cap);
 }
 
 /* A donated frame's child entry, in the frame itself or in the ENV frame of its environment. */
-static bool donation_check(const struct exo_cap *cap, uint64_t frame)
-{
+static bool donation_check(const struct exo_cap *cap, uint64_t frame) {
     uint32_t link = cap_link(cap);
     SURE(EXO_CAP_STATE(cap->word) == EXO_SLOT_LIVE && is_donation(cap), "3: donation 0x%x", link);
     SURE(cap->first == frame && cap->count == 1 && !cap->tail, "3: names of donation 0x%x", link);
@@ -236,8 +209,7 @@ static bool donation_check(const struct exo_cap *cap, uint64_t frame)
 
 /* ---- page tables ---- */
 
-static bool leaf_check(const struct exo_env *space, uint64_t pte, unsigned level)
-{
+static bool leaf_check(const struct exo_env *space, uint64_t pte, unsigned level) {
     uint64_t frame = pte_frame(pte), count = 1ul << EXO_GROUP_SHIFT * level;
     uint64_t rights = pte_rights(pte);
     SURE((pte & PTE_U) && !(pte & PTE_G) && (rights & EXO_PAGE_R), "1: leaf 0x%lx", pte);
@@ -260,34 +232,30 @@ static bool leaf_check(const struct exo_env *space, uint64_t pte, unsigned level
 
 static bool table_check(const struct exo_env *space, uint64_t table, unsigned level);
 
-static bool pointer_check(const struct exo_env *space, uint64_t table, uint64_t index,
-                          uint64_t pte, unsigned level)
-{
+static bool pointer_check(const struct exo_env *space, uint64_t table, uint64_t index, uint64_t pte,
+                          unsigned level) {
     uint64_t child = pte_frame(pte), word;
     SURE(level > 0 && pte == pte_table(child), "1: pointer 0x%lx at level %u", pte, level);
     SURE(frame_is(child, EXO_FRAME_TABLE), "3: pointer 0x%lx is to no TABLE", pte);
     SURE(!found_at(child)->table, "3: TABLE 0x%lx has two parents", child);
     word = *frame_state(child) & ~(uint64_t)(EXO_TABLE_LIVE_MASK | EXO_TABLE_CLOSING);
     SURE(word == ((uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
-                  (uint64_t)(level - 1) << EXO_TABLE_LEVEL_SHIFT |
-                  table << EXO_TABLE_PARENT_SHIFT | index << EXO_TABLE_INDEX_SHIFT),
+                  (uint64_t)(level - 1) << EXO_TABLE_LEVEL_SHIFT | table << EXO_TABLE_PARENT_SHIFT |
+                  index << EXO_TABLE_INDEX_SHIFT),
          "3: word 1 of TABLE 0x%lx", child);
     SURE(space_has(space, EXO_CLASS_PAGE, child, 1, EXO_PAGE_R | EXO_PAGE_W),
          "1: space 0x%lx has no slot for its TABLE 0x%lx", space->frame, child);
     return table_check(space, child, level - 1);
 }
 
-static bool table_check(const struct exo_env *space, uint64_t table, unsigned level)
-{
+static bool table_check(const struct exo_env *space, uint64_t table, unsigned level) {
     const uint64_t *entries = frame_pointer(table);
     uint64_t live = 0;
     found_at(table)->table = true;
-    if (level == 2)
-        SURE(host_root_is_whole(entries), "3: the kernel's half of root 0x%lx", table);
+    if (level == 2) SURE(host_root_is_whole(entries), "3: the kernel's half of root 0x%lx", table);
     for (uint64_t i = 0; i < (level == 2 ? HOST_USER_ENTRIES : TABLE_ENTRIES); i++) {
         uint64_t pte = entries[i];
-        if (pte == 0)
-            continue;
+        if (pte == 0) continue;
         if (!pte_is_present(pte)) {
             SURE(!(pte & EXO_PAYLOAD_ZERO), "1: hidden entry 0x%lx in 0x%lx", pte, table);
             continue;
@@ -306,8 +274,7 @@ static bool table_check(const struct exo_env *space, uint64_t table, unsigned le
 
 /* ---- environments ---- */
 
-static bool space_check(struct exo_env *env)
-{
+static bool space_check(struct exo_env *env) {
     SURE(frame_is(env->root, EXO_FRAME_ROOT) && frame_tag(env->root) == EXO_TAG_ROOT &&
              frame_owner(env->root) == env->frame,
          "3: root of 0x%lx", env->frame);
@@ -316,39 +283,34 @@ static bool space_check(struct exo_env *env)
     uint64_t last = 0;
     for (uint64_t i = 0; i < EXO_CAPS_FRAMES; i++) {
         uint64_t frame = env->caps[i];
-        if (!frame)
-            continue;
+        if (!frame) continue;
         last = i + 1;
         SURE(frame_is(frame, EXO_FRAME_CAPS) && frame_tag(frame) == EXO_TAG_CAPS &&
                  frame_owner(frame) == env->frame && !found_at(frame)->caps,
              "3: CAPS frame 0x%lx of 0x%lx", frame, env->frame);
         found_at(frame)->caps = true;
         struct exo_caps *caps = frame_pointer(frame);
-        if (!donation_check(&caps->slot[0], frame))
-            return false;
+        if (!donation_check(&caps->slot[0], frame)) return false;
         for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++)
-            if (!slot_check(&caps->slot[index], EXO_HANDLE(i + 1, index)))
-                return false;
+            if (!slot_check(&caps->slot[index], EXO_HANDLE(i + 1, index))) return false;
     }
     SURE(env->caps_count == last, "3: caps_count of 0x%lx", env->frame);
     for (uint64_t index = 0; index < EXO_ENV_SLOTS; index++)
-        if (!slot_check(&env->slot[index], EXO_HANDLE(0, index)))
-            return false;
+        if (!slot_check(&env->slot[index], EXO_HANDLE(0, index))) return false;
     return table_check(env, env->root, 2) && donation_check(&env->donation[2], env->root);
 }
 
-static bool env_check_all(uint64_t frame)
-{
+static bool env_check_all(uint64_t frame) {
     struct exo_env *env = env_at(frame);
     uint64_t word = *frame_state(frame), ctx = env->ctx >> EXO_FRAME_SHIFT;
     SURE(env->frame == frame, "3: ENV frame 0x%lx", frame);
-    SURE((word & ~(uint64_t)(EXO_STATE_MASK | ENV_FLAGS | FRAME_NUMBER_MASK << EXO_ENV_HART_SHIFT)) ==
-             env_word(env->gen, 0),
+    SURE((word & ~(uint64_t)(EXO_STATE_MASK | ENV_FLAGS |
+                             FRAME_NUMBER_MASK << EXO_ENV_HART_SHIFT)) == env_word(env->gen, 0),
          "5: state word of 0x%lx", frame);
     SURE(frame_is(ctx, EXO_FRAME_CTX) && frame_tag(ctx) == EXO_TAG_CTX && frame_owner(ctx) == frame,
          "3: CTX of 0x%lx", frame);
-    SURE(env_state(word) >= EXO_STATE_STOPPED && env_state(word) <= EXO_STATE_RUN, "5: state of 0x%lx",
-         frame);
+    SURE(env_state(word) >= EXO_STATE_STOPPED && env_state(word) <= EXO_STATE_RUN,
+         "5: state of 0x%lx", frame);
     SURE(env_state(word) == EXO_STATE_RUN || env_hart(word) == 0, "5: hart of 0x%lx", frame);
     if (env_state(word) == EXO_STATE_RUN)
         SURE(env_hart(word) < hart_count && harts[env_hart(word)]->env == env,
@@ -359,8 +321,7 @@ static bool env_check_all(uint64_t frame)
          "7: the leader of 0x%lx is dead", frame);
     if (!donation_check(&env->donation[0], frame) || !donation_check(&env->donation[1], ctx))
         return false;
-    if (leader == frame)
-        return space_check(env);
+    if (leader == frame) return space_check(env);
     for (uint64_t i = 0; i < EXO_ENV_SLOTS; i++)
         SURE(!env->slot[i].word, "3: 0x%lx has slots and is no leader", frame);
     return true;
@@ -368,8 +329,7 @@ static bool env_check_all(uint64_t frame)
 
 /* ---- the frame table ---- */
 
-static bool frames_check(void)
-{
+static bool frames_check(void) {
     for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
         uint64_t word = *frame_word(frame), type = word >> EXO_TYPE_SHIFT;
         const struct found *at = found_at(frame);
@@ -391,24 +351,22 @@ static bool frames_check(void)
         uint64_t typed = 0, word = group_words[frame >> EXO_GROUP_SHIFT];
         for (uint64_t i = 0; i < EXO_GROUP_FRAMES; i++)
             typed += frame_type(frame + i) != EXO_FRAME_DATA;
-        SURE(word == (typed * GROUP_TYPED_ONE | found_at(frame)->leaves), "3: word 0x%lx of group 0x%lx",
-             word, frame);
-        SURE(!typed || !found_at(frame)->leaves, "3: a large leaf over a typed frame of 0x%lx", frame);
+        SURE(word == (typed * GROUP_TYPED_ONE | found_at(frame)->leaves),
+             "3: word 0x%lx of group 0x%lx", word, frame);
+        SURE(!typed || !found_at(frame)->leaves, "3: a large leaf over a typed frame of 0x%lx",
+             frame);
     }
     return true;
 }
 
 /* Every slot in use that is no root was reached once, through its parent's ring. */
-static bool rings_check(void)
-{
+static bool rings_check(void) {
     for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
         uint64_t used = 0;
-        if (frame_type(frame) != EXO_FRAME_ENV && frame_type(frame) != EXO_FRAME_CAPS)
-            continue;
+        if (frame_type(frame) != EXO_FRAME_ENV && frame_type(frame) != EXO_FRAME_CAPS) continue;
         for (uint64_t index = 0; index < SLOTS_A_FRAME; index++) {
             uint32_t link = (uint32_t)(frame * SLOTS_A_FRAME + index);
-            if (link_is_slot(link) && slot_is_used(cap_at(link)) && cap_at(link)->parent)
-                used++;
+            if (link_is_slot(link) && slot_is_used(cap_at(link)) && cap_at(link)->parent) used++;
         }
         SURE(found_at(frame)->slots == used, "2: %lu slots of 0x%lx have a parent, %u are a child",
              used, frame, found_at(frame)->slots);
@@ -418,8 +376,7 @@ static bool rings_check(void)
 
 /* ---- rows and harts ---- */
 
-static bool row_check(uint64_t row)
-{
+static bool row_check(uint64_t row) {
     const struct exo_row *at = slice_row(row);
     SURE(link_is_slot(at->holder), "5: row %lu has no holder", row);
     const struct exo_cap *holder = cap_at((uint32_t)at->holder);
@@ -427,9 +384,9 @@ static bool row_check(uint64_t row)
              holder->first <= row && row < cap_end(holder),
          "5: the holder of row %lu does not hold it", row);
     for (uint32_t link = holder->child; link; link = cap_next(cap_at(link)))
-        SURE(row < cap_at(link)->first || row >= cap_end(cap_at(link)), "5: row %lu is lent on", row);
-    if (!at->env)
-        return true;
+        SURE(row < cap_at(link)->first || row >= cap_end(cap_at(link)), "5: row %lu is lent on",
+             row);
+    if (!at->env) return true;
     SURE(frame_is(at->env, EXO_FRAME_ENV), "7: row %lu names a dead environment", row);
     const struct exo_env *env = env_at(at->env);
     SURE(at->match == env_word(env->gen, EXO_STATE_READY), "7: row %lu names another environment",
@@ -442,44 +399,37 @@ static bool row_check(uint64_t row)
 }
 
 /* The entry of a root's tables that covers a page (>> 9 * level), as it is in memory; 0 if none. */
-static uint64_t memory_entry(uint64_t table, uint64_t page, uint64_t level)
-{
+static uint64_t memory_entry(uint64_t table, uint64_t page, uint64_t level) {
     for (uint64_t above = 2;; above--) {
         uint64_t index = page >> 9 * (above - level) & 511;
         uint64_t pte = ((const uint64_t *)frame_pointer(table))[index];
-        if (above == level)
-            return pte;
-        if (!pte_is_table(pte))
-            return 0;
+        if (above == level) return pte;
+        if (!pte_is_table(pte)) return 0;
         table = pte_frame(pte);
     }
 }
 
 /* What a hart has in its TLB for the space in satp is what that space's tables say now. */
-static bool tlb_check(const struct host_model *model, uint64_t index)
-{
+static bool tlb_check(const struct host_model *model, uint64_t index) {
     uint64_t root = host_satp_root(model->satp), asid = host_satp_asid(model->satp);
     uint64_t marks = PTE_A | PTE_D | PTE_SOFT;
     for (uint64_t i = 0; i < model->tlb_count; i++) {
         const struct host_translation *entry = &model->tlb[i];
-        if (entry->asid != asid)
-            continue;
+        if (entry->asid != asid) continue;
         uint64_t pte = memory_entry(root, entry->page, entry->level);
         SURE(((entry->pte ^ pte) & ~marks) == 0,
-             "8: hart %lu reaches page 0x%lx of level %lu through 0x%lx, the table says 0x%lx", index,
-             entry->page, entry->level, entry->pte, pte);
+             "8: hart %lu reaches page 0x%lx of level %lu through 0x%lx, the table says 0x%lx",
+             index, entry->page, entry->level, entry->pte, pte);
     }
     return true;
 }
 
-static bool hart_check(uint64_t index)
-{
+static bool hart_check(uint64_t index) {
     const struct host_model *model = &host_models[index];
     const struct hart *hart = harts[index];
     uint64_t root = host_satp_root(model->satp), entered = (uint32_t)hart->active;
     SURE(!root || frame_is(root, EXO_FRAME_ROOT), "8: satp of hart %lu is no root", index);
-    if (root && root == entered && !tlb_check(model, index))
-        return false;
+    if (root && root == entered && !tlb_check(model, index)) return false;
     if (hart->space)
         SURE(frame_is(hart->space->frame, EXO_FRAME_ENV) && env_leader(hart->space) == hart->space,
              "7: hart %lu is in a dead space", index);
@@ -491,10 +441,10 @@ static bool hart_check(uint64_t index)
                  env_state(*frame_state(hart->env->frame)) == EXO_STATE_RUN &&
                  env_hart(*frame_state(hart->env->frame)) == index,
              "5: hart %lu does not run what it has", index);
-    if (model->state != HOST_PROGRAM)
-        return true;
+    if (model->state != HOST_PROGRAM) return true;
     const struct exo_env *env = hart->env;
-    SURE(env && hart->space == env_leader(env) && !hart->idle, "5: hart %lu is in another space", index);
+    SURE(env && hart->space == env_leader(env) && !hart->idle, "5: hart %lu is in another space",
+         index);
     SURE(hart->active == (env->root << 32 | env->root) && model->satp == hart->space->satp,
          "8: active[] of hart %lu", index);
     SURE((void *)hart->ctx == frame_pointer(env->ctx >> EXO_FRAME_SHIFT) &&
@@ -505,34 +455,26 @@ static bool hart_check(uint64_t index)
     return true;
 }
 
-static bool locks_check(void)
-{
+static bool locks_check(void) {
     SURE(tree_lock.next == tree_lock.serving, "TREE is held");
     for (uint64_t i = 0; i < SPACE_LOCKS; i++)
         SURE(space_locks[i].next == space_locks[i].serving, "SPACE %lu is held", i);
     return true;
 }
 
-static bool walk_all(void)
-{
-    if (!locks_check())
-        return false;
+static bool walk_all(void) {
+    if (!locks_check()) return false;
     for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++)
-        if (frame_type(frame) == EXO_FRAME_ENV && !env_check_all(frame))
-            return false;
-    if (!frames_check() || !rings_check())
-        return false;
+        if (frame_type(frame) == EXO_FRAME_ENV && !env_check_all(frame)) return false;
+    if (!frames_check() || !rings_check()) return false;
     for (uint64_t row = 0; row < hart_count * EXO_ROWS; row++)
-        if (!row_check(row))
-            return false;
+        if (!row_check(row)) return false;
     for (uint64_t hart = 0; hart < hart_count; hart++)
-        if (!hart_check(hart))
-            return false;
+        if (!hart_check(hart)) return false;
     return true;
 }
 
-const char *walk(void)
-{
+const char *walk(void) {
     if (found_count != ram_count) {
         free(found);
         found = calloc(ram_count, sizeof(*found));

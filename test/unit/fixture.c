@@ -15,8 +15,7 @@ static struct exo_frame *frames_at_boot;
 static uint64_t *groups_at_boot;
 static uint8_t *ram_before;
 
-int fixture_boot(void **state)
-{
+int fixture_boot(void **state) {
     (void)state;
     host_boot(&(struct host_plan){.groups = RAM_GROUPS, .harts = 3, .asids = 2});
     if (!frames_at_boot) {
@@ -32,29 +31,27 @@ int fixture_boot(void **state)
 }
 
 /* Take what init's own tables have beyond what they had at boot. */
-static void init_unmap(void)
-{
+static void init_unmap(void) {
     uint64_t hart = 0;
-    while (runs(hart) != info->init_env)
-        hart++;
+    while (runs(hart) != info->init_env) hart++;
     for (uint64_t group = 0; group < 512; group++) {
         uint64_t va = VA + (group << (EXO_FRAME_SHIFT + EXO_GROUP_SHIFT));
         for (uint64_t half = 0; half < 2; half++)
             call(hart, exo_call_page_unmap,
-                 (const uint64_t[]){0, va + half * EXO_PAGES_MAX * EXO_FRAME_BYTES, EXO_PAGES_MAX, 0}, 4);
+                 (const uint64_t[]){0, va + half * EXO_PAGES_MAX * EXO_FRAME_BYTES, EXO_PAGES_MAX,
+                                    0},
+                 4);
         call(hart, exo_call_page_unmap, (const uint64_t[]){0, va, 1 | EXO_COUNT_LARGE, 0}, 4);
         call(hart, exo_call_table_unlink, (const uint64_t[]){0, va, 1}, 3);
     }
     call(hart, exo_call_table_unlink, (const uint64_t[]){0, VA, 2}, 3);
 }
 
-int fixture_end(void **state)
-{
+int fixture_end(void **state) {
     (void)state;
     host_interrupt_after = 0;
     const char *wrong = recover();
-    if (wrong)
-        fail_msg("nothing may be lost: %s", wrong);
+    if (wrong) fail_msg("nothing may be lost: %s", wrong);
     if (*(uint64_t *)frame_pointer(env_at(info->init_env)->root) &&
         ((uint64_t *)frame_pointer(env_at(info->init_env)->root))[VA >> 30])
         init_unmap();
@@ -72,32 +69,26 @@ int fixture_end(void **state)
     return 0;
 }
 
-void walk_is_good(void)
-{
+void walk_is_good(void) {
     const char *wrong = walk();
-    if (wrong)
-        fail_msg("the walker: %s", wrong);
+    if (wrong) fail_msg("the walker: %s", wrong);
 }
 
-uint64_t place(uint64_t index)
-{
+uint64_t place(uint64_t index) {
     return EXO_HANDLE(index / EXO_CAPS_SLOTS, index % EXO_CAPS_SLOTS);
 }
 
-struct exo_cap *slot(uint64_t hart, uint64_t index)
-{
+struct exo_cap *slot(uint64_t hart, uint64_t index) {
     struct exo_cap *cap = cap_place(harts[hart]->space, place(index));
     assert_non_null(cap);
     return cap;
 }
 
-uint64_t handle(uint64_t hart, uint64_t index)
-{
+uint64_t handle(uint64_t hart, uint64_t index) {
     return (slot(hart, index)->word >> EXO_HANDLE_GEN_SHIFT << EXO_HANDLE_GEN_SHIFT) | place(index);
 }
 
-struct result call(uint64_t hart, int number, const uint64_t *arguments, uint64_t count)
-{
+struct result call(uint64_t hart, int number, const uint64_t *arguments, uint64_t count) {
     uint64_t all[7] = {0};
     memcpy(all, arguments, count * sizeof(*arguments));
     assert_int_equal(host_models[hart].state, HOST_PROGRAM);
@@ -107,34 +98,28 @@ struct result call(uint64_t hart, int number, const uint64_t *arguments, uint64_
     return result;
 }
 
-int64_t good(struct result result, const char *file, int line)
-{
-    if (result.value < 0)
-        fail_msg("%s:%d: the call answers %ld", file, line, result.value);
+int64_t good(struct result result, const char *file, int line) {
+    if (result.value < 0) fail_msg("%s:%d: the call answers %ld", file, line, result.value);
     return result.value;
 }
 
 /* May this word of RAM change although a call was refused?  A hart's scratch and the progress of long jobs may. */
-static bool word_may_change(uint64_t offset)
-{
+static bool word_may_change(uint64_t offset) {
     for (uint64_t hart = 0; hart < hart_count; hart++) {
         uint64_t kept = arch_address(harts[hart]->kept) - HOST_RAM_ADDRESS;
-        if (offset >= kept && offset < kept + sizeof(harts[hart]->kept))
-            return true;
+        if (offset >= kept && offset < kept + sizeof(harts[hart]->kept)) return true;
     }
     uint64_t frame = ram_first + (offset >> EXO_FRAME_SHIFT);
     uint64_t type = frame_type(frame);
-    if (type != EXO_FRAME_ENV && type != EXO_FRAME_CAPS)
-        return false;
+    if (type != EXO_FRAME_ENV && type != EXO_FRAME_CAPS) return false;
     uint64_t in_slot = offset % sizeof(struct exo_cap);
     return in_slot == offsetof(struct exo_cap, cursor) ||
-           in_slot == offsetof(struct exo_cap, reach) || in_slot == offsetof(struct exo_cap, walk) ||
-           in_slot == offsetof(struct exo_cap, sweep);
+           in_slot == offsetof(struct exo_cap, reach) ||
+           in_slot == offsetof(struct exo_cap, walk) || in_slot == offsetof(struct exo_cap, sweep);
 }
 
 void refused(int64_t error, uint64_t hart, int number, const uint64_t *arguments, uint64_t count,
-             const char *file, int line)
-{
+             const char *file, int line) {
     static struct host_model models[EXO_HARTS_MAX];
     memcpy(ram_before, host_ram, host_ram_bytes);
     memcpy(models, host_models, sizeof(models));
@@ -143,8 +128,7 @@ void refused(int64_t error, uint64_t hart, int number, const uint64_t *arguments
         fail_msg("%s:%d: the call answers %ld, not %ld", file, line, result.value, error);
     models[hart].result = host_models[hart].result;
     assert_memory_equal(models, host_models, sizeof(models));
-    if (memcmp(ram_before, host_ram, host_ram_bytes) == 0)
-        return;
+    if (memcmp(ram_before, host_ram, host_ram_bytes) == 0) return;
     for (uint64_t offset = 0; offset < host_ram_bytes; offset += sizeof(uint64_t))
         if (memcmp(ram_before + offset, host_ram + offset, sizeof(uint64_t)) != 0 &&
             !word_may_change(offset))
@@ -152,20 +136,18 @@ void refused(int64_t error, uint64_t hart, int number, const uint64_t *arguments
                      HOST_RAM_ADDRESS + offset);
 }
 
-int64_t job(uint64_t hart, int number, const uint64_t *arguments, uint64_t count)
-{
+int64_t job(uint64_t hart, int number, const uint64_t *arguments, uint64_t count) {
     uint64_t reaped[64], depth = 0;
     for (unsigned step = 0; step < JOB_STEPS; step++) {
-        struct result result = depth ? CALL(hart, env_reap, reaped[depth - 1])
-                                     : call(hart, number, arguments, count);
+        struct result result =
+            depth ? CALL(hart, env_reap, reaped[depth - 1]) : call(hart, number, arguments, count);
         host_settle();
         walk_is_good();
         if (result.value == EXO_EREAP) {
             assert_true(depth < 64);
             reaped[depth++] = result.detail;
         } else if (result.value != EXO_EAGAIN) {
-            if (!depth)
-                return result.value;
+            if (!depth) return result.value;
             depth--;
         }
     }
@@ -173,8 +155,7 @@ int64_t job(uint64_t hart, int number, const uint64_t *arguments, uint64_t count
     return 0;
 }
 
-void people(unsigned count)
-{
+void people(unsigned count) {
     const uint64_t frame[] = {A, B};
     for (uint64_t i = 0; i < count; i++) {
         uint64_t index = A_SLOT + i;
@@ -187,19 +168,14 @@ void people(unsigned count)
 }
 
 void lend(uint64_t via, uint64_t index, uint64_t first, uint64_t count, uint64_t rights,
-          uint64_t keep)
-{
+          uint64_t keep) {
     GOOD(0, cap_derive, handle(0, 0), place(15), first, count, rights, keep, 0);
     assert_true(JOB(0, cap_grant, handle(0, 15), handle(0, via), place(index), 0, 0) >= 0);
 }
 
-void tables(uint64_t hart, uint64_t index, uint64_t frame)
-{
+void tables(uint64_t hart, uint64_t index, uint64_t frame) {
     GOOD(hart, table_link, EXO_SELF, VA, 2, handle(hart, index), frame);
     GOOD(hart, table_link, EXO_SELF, VA, 1, handle(hart, index), frame + 1);
 }
 
-uint64_t runs(uint64_t hart)
-{
-    return harts[hart]->env ? harts[hart]->env->frame : 0;
-}
+uint64_t runs(uint64_t hart) { return harts[hart]->env ? harts[hart]->env->frame : 0; }

@@ -23,7 +23,7 @@
 
 /* Frames that nobody uses: many in group 1, whole groups for large leaves in 2 and 3. */
 #define FREE (HOST_RAM_FRAME + EXO_GROUP_FRAMES)
-#define GROUP(n) (HOST_RAM_FRAME + (n) * EXO_GROUP_FRAMES)
+#define GROUP(n) (HOST_RAM_FRAME + (n)*EXO_GROUP_FRAMES)
 #define NEVER (HOST_RAM_FRAME + 4 * EXO_GROUP_FRAMES) /* no frame of RAM */
 /* Where no space has a table at the start. */
 #define VA 0x40000000ul
@@ -51,8 +51,8 @@ struct exo_cap *slot(uint64_t hart, uint64_t index);
 
 /* One call of the environment on a hart; the walker is run after it. */
 struct result call(uint64_t hart, int number, const uint64_t *arguments, uint64_t count);
-#define CALL(hart, name, ...)                                              \
-    call(hart, exo_call_##name, (const uint64_t[]){__VA_ARGS__},           \
+#define CALL(hart, name, ...)                                    \
+    call(hart, exo_call_##name, (const uint64_t[]){__VA_ARGS__}, \
          sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
 /* A call that succeeds; its value. */
@@ -62,8 +62,8 @@ int64_t good(struct result result, const char *file, int line);
 /* A call that is refused with this error and changes no state at all. */
 void refused(int64_t error, uint64_t hart, int number, const uint64_t *arguments, uint64_t count,
              const char *file, int line);
-#define REFUSED(error, hart, name, ...)                                              \
-    refused(EXO_E##error, hart, exo_call_##name, (const uint64_t[]){__VA_ARGS__},    \
+#define REFUSED(error, hart, name, ...)                                           \
+    refused(EXO_E##error, hart, exo_call_##name, (const uint64_t[]){__VA_ARGS__}, \
             sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t), __FILE__, __LINE__)
 
 /*
@@ -71,8 +71,8 @@ void refused(int64_t error, uint64_t hart, int number, const uint64_t *arguments
  * is reaped first, other harts take their interrupts.  Returns the last answer.
  */
 int64_t job(uint64_t hart, int number, const uint64_t *arguments, uint64_t count);
-#define JOB(hart, name, ...)                                     \
-    job(hart, exo_call_##name, (const uint64_t[]){__VA_ARGS__},  \
+#define JOB(hart, name, ...)                                    \
+    job(hart, exo_call_##name, (const uint64_t[]){__VA_ARGS__}, \
         sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
 /* init makes the environments A and, if there are two, B, and lets them run. */

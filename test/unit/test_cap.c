@@ -2,8 +2,7 @@
 /* Unit tests of derive, grant, open slots and CAPS frames (exo/cap.c). */
 #include "fixture.h"
 
-static void derive_lends_a_part(void **state)
-{
+static void derive_lends_a_part(void **state) {
     (void)state;
     GOOD(0, cap_derive, handle(0, 0), place(3), FREE, 8, EXO_PAGE_R | EXO_PAGE_W, 4, 0);
     GOOD(0, cap_derive, handle(0, 3), place(4), FREE + 2, 2, EXO_PAGE_R, 2, 0);
@@ -15,8 +14,7 @@ static void derive_lends_a_part(void **state)
     assert_int_equal(EXO_CAP_RIGHTS(slot(0, 4)->word), EXO_PAGE_R);
 }
 
-static void derive_refuses(void **state)
-{
+static void derive_refuses(void **state) {
     (void)state;
     GOOD(0, cap_derive, handle(0, 0), place(3), FREE, 8, EXO_PAGE_R | EXO_PAGE_W, 4, 0);
     uint64_t from = handle(0, 3), into = place(4);
@@ -44,8 +42,7 @@ static void derive_refuses(void **state)
     REFUSED(KEEP, 0, cap_derive, from, into, FREE, 1, 1, ~0ul, 0);
 }
 
-static void derive_stops_at_the_depth(void **state)
-{
+static void derive_stops_at_the_depth(void **state) {
     (void)state;
     GOOD(0, caps_add, handle(0, 0), FREE + 50);
     uint64_t last = 0;
@@ -59,8 +56,7 @@ static void derive_stops_at_the_depth(void **state)
     REFUSED(DEPTH, 0, env_create, handle(0, 32 + 31), FREE, FREE + 1, FREE + 2, place(4));
 }
 
-static void rows_are_lent_once(void **state)
-{
+static void rows_are_lent_once(void **state) {
     (void)state;
     GOOD(0, cap_derive, handle(0, 1), place(3), 10, 4, EXO_SLICE_BIND, 0, 0);
     REFUSED(OVERLAP, 0, cap_derive, handle(0, 1), place(4), 13, 2, EXO_SLICE_BIND, 0, 0);
@@ -72,8 +68,7 @@ static void rows_are_lent_once(void **state)
     GOOD(0, cap_derive, handle(0, 1), place(5), 12, 2, EXO_SLICE_BIND, 0, 0);
 }
 
-static void events_are_a_subset(void **state)
-{
+static void events_are_a_subset(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, A_SLOT), place(6), A, 1, EXO_ENV_CALL, 0, 0xf0);
@@ -84,8 +79,7 @@ static void events_are_a_subset(void **state)
     REFUSED(RANGE, 0, cap_derive, handle(0, A_SLOT), place(8), A + 1, 1, EXO_ENV_CALL, 0, 0);
 }
 
-static void grant_moves_the_entry(void **state)
-{
+static void grant_moves_the_entry(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 4, ALL_RIGHTS, 2, 0);
@@ -98,8 +92,7 @@ static void grant_moves_the_entry(void **state)
     REFUSED(SLOT, 0, cap_grant, old, handle(0, A_SLOT), place(4), 0, 0);
 }
 
-static void grant_refuses(void **state)
-{
+static void grant_refuses(void **state) {
     (void)state;
     people(2);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 4, ALL_RIGHTS, 0, 0);
@@ -125,8 +118,7 @@ static void grant_refuses(void **state)
     REFUSED(SLOT, 0, cap_grant, handle(0, 7), to, place(3), 0, 0);
 }
 
-static void an_open_slot_takes_from_one_only(void **state)
-{
+static void an_open_slot_takes_from_one_only(void **state) {
     (void)state;
     people(2);
     lend(A_SLOT, 0, FREE, 4, ALL_RIGHTS, 0);
@@ -142,8 +134,7 @@ static void an_open_slot_takes_from_one_only(void **state)
     assert_int_equal(slot(0, 9)->parent, cap_link(slot(1, 0)));
 }
 
-static void open_refuses(void **state)
-{
+static void open_refuses(void **state) {
     (void)state;
     people(1);
     uint64_t generation = env_at(A)->gen;
@@ -160,8 +151,7 @@ static void open_refuses(void **state)
     GOOD(0, cap_derive, EXO_NONE, place(9), 0, 0, 0, 0, 0);
 }
 
-static void what_is_bound_is_not_given_away(void **state)
-{
+static void what_is_bound_is_not_given_away(void **state) {
     (void)state;
     people(2);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -180,8 +170,7 @@ static void what_is_bound_is_not_given_away(void **state)
     GOOD(1, cap_grant, handle(1, 0), EXO_NONE, place(3), B, generation);
 }
 
-static void what_the_parent_keeps_is_given_at_once(void **state)
-{
+static void what_the_parent_keeps_is_given_at_once(void **state) {
     (void)state;
     people(2);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -195,8 +184,7 @@ static void what_the_parent_keeps_is_given_at_once(void **state)
     assert_true(host_touch(1, VA, false, &frame));
 }
 
-static void a_bound_row_is_not_given_away(void **state)
-{
+static void a_bound_row_is_not_given_away(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, 1), place(6), 2 * EXO_ROWS, 2, EXO_SLICE_BIND, 0, 0);
@@ -207,8 +195,7 @@ static void a_bound_row_is_not_given_away(void **state)
     GOOD(1, slice_bind, handle(1, 3), 2 * EXO_ROWS + 1, EXO_SELF);
 }
 
-static void nothing_goes_to_the_dying(void **state)
-{
+static void nothing_goes_to_the_dying(void **state) {
     (void)state;
     people(2);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 4, ALL_RIGHTS, 0, 0);
@@ -219,8 +206,7 @@ static void nothing_goes_to_the_dying(void **state)
     REFUSED(DYING, 0, cap_grant, handle(0, 6), EXO_NONE, place(3), A, generation);
 }
 
-static void caps_frames_hold_slots(void **state)
-{
+static void caps_frames_hold_slots(void **state) {
     (void)state;
     assert_int_equal(GOOD(0, caps_add, handle(0, 0), FREE), 1);
     assert_int_equal(GOOD(0, caps_add, handle(0, 0), FREE + 1), 2);
@@ -236,8 +222,7 @@ static void caps_frames_hold_slots(void **state)
     assert_int_equal(GOOD(0, caps_add, handle(0, 0), FREE + 3), 1);
 }
 
-static void caps_refuse(void **state)
-{
+static void caps_refuse(void **state) {
     (void)state;
     GOOD(0, cap_derive, handle(0, 0), place(3), FREE, 4, EXO_PAGE_R, 0, 0);
     REFUSED(RIGHTS, 0, caps_add, handle(0, 3), FREE);
@@ -250,13 +235,11 @@ static void caps_refuse(void **state)
     REFUSED(RANGE, 0, caps_del, FREE);
     REFUSED(RANGE, 0, caps_del, 0);
     REFUSED(RANGE, 0, caps_del, ~0ul);
-    for (uint64_t i = 0; i < EXO_CAPS_FRAMES; i++)
-        GOOD(0, caps_add, handle(0, 0), FREE + i);
+    for (uint64_t i = 0; i < EXO_CAPS_FRAMES; i++) GOOD(0, caps_add, handle(0, 0), FREE + i);
     REFUSED(FULL, 0, caps_add, handle(0, 0), FREE + EXO_CAPS_FRAMES);
 }
 
-static void an_old_handle_stays_dead(void **state)
-{
+static void an_old_handle_stays_dead(void **state) {
     (void)state;
     GOOD(0, caps_add, handle(0, 0), FREE);
     uint64_t old = (uint64_t)GOOD(0, cap_derive, handle(0, 0), place(33), FREE + 1, 1, 1, 0, 0);
@@ -267,8 +250,7 @@ static void an_old_handle_stays_dead(void **state)
     REFUSED(SLOT, 0, cap_drop, old, FREE + 1);
 }
 
-static void a_used_up_slot_stays_empty(void **state)
-{
+static void a_used_up_slot_stays_empty(void **state) {
     (void)state;
     slot(0, 3)->word |= (EXO_HANDLE_GEN_MAX - 3ul) << EXO_HANDLE_GEN_SHIFT;
     GOOD(0, cap_derive, handle(0, 0), place(3), FREE, 1, 1, 0, 0);
@@ -278,8 +260,7 @@ static void a_used_up_slot_stays_empty(void **state)
             0, 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(derive_lends_a_part),
         CORE_TEST(derive_refuses),

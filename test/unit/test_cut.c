@@ -2,8 +2,7 @@
 /* Unit tests of revoke, drop and the cut (exo/cut.c). */
 #include "fixture.h"
 
-static void drop_shortens_from_the_top(void **state)
-{
+static void drop_shortens_from_the_top(void **state) {
     (void)state;
     GOOD(0, cap_derive, handle(0, 0), place(3), FREE, 8, ALL_RIGHTS, 5, 0);
     uint64_t name = handle(0, 3);
@@ -18,8 +17,7 @@ static void drop_shortens_from_the_top(void **state)
     REFUSED(SLOT, 0, cap_drop, name, FREE);
 }
 
-static void drop_refuses(void **state)
-{
+static void drop_refuses(void **state) {
     (void)state;
     GOOD(0, cap_derive, handle(0, 0), place(3), FREE, 8, ALL_RIGHTS, 0, 0);
     uint64_t name = handle(0, 3);
@@ -34,8 +32,7 @@ static void drop_refuses(void **state)
     REFUSED(SLOT, 0, cap_drop, EXO_NONE, 0);
 }
 
-static void revoke_leaves_the_lender_whole(void **state)
-{
+static void revoke_leaves_the_lender_whole(void **state) {
     (void)state;
     people(2);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 8, ALL_RIGHTS, 0, 0);
@@ -57,8 +54,7 @@ static void revoke_leaves_the_lender_whole(void **state)
     REFUSED(SLOT, 2, cap_drop, lost, 0);
 }
 
-static void revoke_refuses(void **state)
-{
+static void revoke_refuses(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 8, ALL_RIGHTS, 4, 0);
@@ -78,8 +74,7 @@ static void revoke_refuses(void **state)
     assert_int_equal(slot(1, 0)->count, 2);
 }
 
-static void a_dying_holder_has_no_promise(void **state)
-{
+static void a_dying_holder_has_no_promise(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 8, ALL_RIGHTS, 4, 0);
@@ -91,8 +86,7 @@ static void a_dying_holder_has_no_promise(void **state)
     assert_int_equal(JOB(0, env_reap, A), 0);
 }
 
-static void a_cut_takes_mappings_and_tables(void **state)
-{
+static void a_cut_takes_mappings_and_tables(void **state) {
     (void)state;
     uint64_t frame;
     people(1);
@@ -114,8 +108,7 @@ static void a_cut_takes_mappings_and_tables(void **state)
         assert_true(*frame_word(FREE + i) == 0 || FREE + i == FREE + 20);
 }
 
-static void a_large_leaf_goes_whole(void **state)
-{
+static void a_large_leaf_goes_whole(void **state) {
     (void)state;
     uint64_t frame;
     people(1);
@@ -132,8 +125,7 @@ static void a_large_leaf_goes_whole(void **state)
     assert_int_equal(slot(1, 0)->count, 511);
 }
 
-static void what_is_cut_half_way_stays_usable(void **state)
-{
+static void what_is_cut_half_way_stays_usable(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 4, ALL_RIGHTS, 2, 0);
@@ -154,8 +146,7 @@ static void what_is_cut_half_way_stays_usable(void **state)
     assert_int_equal(EXO_CAP_STATE(slot(1, 0)->word), EXO_SLOT_LIVE);
 }
 
-static void a_revoked_environment_name_is_of_no_use(void **state)
-{
+static void a_revoked_environment_name_is_of_no_use(void **state) {
     (void)state;
     people(2);
     GOOD(0, cap_derive, handle(0, B_SLOT), place(6), B, 1, 7, 0, 0);
@@ -171,8 +162,7 @@ static void a_revoked_environment_name_is_of_no_use(void **state)
     assert_int_equal(runs(2), B);
 }
 
-static void a_cut_ends_what_was_made_of_its_frames(void **state)
-{
+static void a_cut_ends_what_was_made_of_its_frames(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 4, ALL_RIGHTS, 0, 0);
@@ -180,8 +170,7 @@ static void a_cut_ends_what_was_made_of_its_frames(void **state)
     GOOD(0, cap_grant, handle(0, 7), handle(0, A_SLOT), place(0), 0, 0);
     GOOD(1, env_create, handle(1, 0), FREE, FREE + 1, FREE + 2, place(1));
     struct result result = CALL(0, cap_revoke, handle(0, 6), FREE, 0);
-    while (result.value == EXO_EAGAIN)
-        result = CALL(0, cap_revoke, handle(0, 6), FREE, 0);
+    while (result.value == EXO_EAGAIN) result = CALL(0, cap_revoke, handle(0, 6), FREE, 0);
     assert_int_equal(result.value, EXO_EREAP);
     assert_int_equal(result.detail, FREE);
     assert_int_equal(JOB(0, cap_revoke, handle(0, 6), FREE, 0), 0);
@@ -189,8 +178,7 @@ static void a_cut_ends_what_was_made_of_its_frames(void **state)
     assert_int_equal(EXO_CAP_STATE(slot(1, 1)->word), EXO_SLOT_LOST);
 }
 
-static void no_call_kills_its_caller(void **state)
-{
+static void no_call_kills_its_caller(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 0, FREE, 4, ALL_RIGHTS, 0);
@@ -203,8 +191,7 @@ static void no_call_kills_its_caller(void **state)
     assert_int_equal(JOB(1, cap_drop, handle(1, 1), FREE), 0);
 }
 
-static void a_cut_unbinds_rows(void **state)
-{
+static void a_cut_unbinds_rows(void **state) {
     (void)state;
     people(2);
     GOOD(0, cap_derive, handle(0, 1), place(6), EXO_ROWS + 1, 2, EXO_SLICE_BIND, 0, 0);
@@ -216,8 +203,7 @@ static void a_cut_unbinds_rows(void **state)
     assert_int_equal(runs(1), A); /* in its other row */
 }
 
-static void the_author_may_die(void **state)
-{
+static void the_author_may_die(void **state) {
     (void)state;
     people(2);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -236,8 +222,7 @@ static void the_author_may_die(void **state)
     assert_int_equal(*frame_word(FREE), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(drop_shortens_from_the_top),
         CORE_TEST(drop_refuses),

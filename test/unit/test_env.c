@@ -2,8 +2,7 @@
 /* Unit tests of environments: create, join, registers, start, stop, exit, faults (exo/env.c). */
 #include "fixture.h"
 
-static void create_makes_a_stopped_environment(void **state)
-{
+static void create_makes_a_stopped_environment(void **state) {
     (void)state;
     uint64_t name = (uint64_t)GOOD(0, env_create, handle(0, 0), FREE, FREE + 1, FREE + 2, place(4));
     assert_int_equal(name, handle(0, 4));
@@ -19,8 +18,7 @@ static void create_makes_a_stopped_environment(void **state)
     assert_int_equal(result.detail, env->gen);
 }
 
-static void create_refuses(void **state)
-{
+static void create_refuses(void **state) {
     (void)state;
     uint64_t root = handle(0, 0);
     GOOD(0, cap_derive, root, place(3), FREE, 8, EXO_PAGE_R, 0, 0);
@@ -49,8 +47,7 @@ static void create_refuses(void **state)
     REFUSED(BUSY, 0, env_create, root, FREE, FREE + 1, GROUP(2) + 7, place(4));
 }
 
-static void a_thread_joins_its_space(void **state)
-{
+static void a_thread_joins_its_space(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 0, FREE, 4, ALL_RIGHTS, 0);
@@ -70,8 +67,7 @@ static void a_thread_joins_its_space(void **state)
     REFUSED(PRESENT, 1, table_link, 0, VA, 2, handle(1, 0), FREE + 2);
 }
 
-static void registers_of_a_stopped_one(void **state)
-{
+static void registers_of_a_stopped_one(void **state) {
     (void)state;
     people(1);
     uint64_t name = handle(0, A_SLOT);
@@ -81,22 +77,18 @@ static void registers_of_a_stopped_one(void **state)
     assert_int_equal(JOB(0, env_regs, name, EXO_REGS_STOP), 0);
     assert_int_equal(runs(1), 0);
     uint64_t *vector = harts[0]->ctx->vector;
-    for (uint64_t i = 0; i < 32; i++)
-        vector[i] = 1000 + i;
+    for (uint64_t i = 0; i < 32; i++) vector[i] = 1000 + i;
     GOOD(0, env_regs, name, EXO_REGS_SET);
-    for (uint64_t i = 0; i < 32; i++)
-        vector[i] = 0;
+    for (uint64_t i = 0; i < 32; i++) vector[i] = 0;
     GOOD(0, env_regs, name, EXO_REGS_GET);
-    for (uint64_t i = 0; i < 32; i++)
-        assert_int_equal(vector[i], 1000 + i);
+    for (uint64_t i = 0; i < 32; i++) assert_int_equal(vector[i], 1000 + i);
     GOOD(0, env_regs, name, EXO_REGS_STOP); /* once more is as good */
     GOOD(0, env_regs, name, EXO_REGS_START);
     host_settle();
     assert_int_equal(runs(1), A);
 }
 
-static void regs_refuses(void **state)
-{
+static void regs_refuses(void **state) {
     (void)state;
     people(2);
     uint64_t name = handle(0, A_SLOT);
@@ -118,8 +110,7 @@ static void regs_refuses(void **state)
     REFUSED(DYING, 0, env_regs, name, EXO_REGS_STOP);
 }
 
-static void a_running_one_is_told_to_stop(void **state)
-{
+static void a_running_one_is_told_to_stop(void **state) {
     (void)state;
     people(1);
     assert_int_equal(CALL(0, env_regs, handle(0, A_SLOT), EXO_REGS_STOP).value, EXO_EAGAIN);
@@ -131,8 +122,7 @@ static void a_running_one_is_told_to_stop(void **state)
     GOOD(0, env_regs, handle(0, A_SLOT), EXO_REGS_STOP);
 }
 
-static void exit_is_for_good(void **state)
-{
+static void exit_is_for_good(void **state) {
     (void)state;
     people(1);
     CALL(1, exit, 0);
@@ -144,8 +134,7 @@ static void exit_is_for_good(void **state)
     REFUSED(SLOT, 0, env_regs, handle(0, A_SLOT), EXO_REGS_STATE);
 }
 
-static void the_first_capability_is_its_life(void **state)
-{
+static void the_first_capability_is_its_life(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, A_SLOT), place(6), A, 1, EXO_ENV_CALL, 0, 0);
@@ -156,8 +145,7 @@ static void the_first_capability_is_its_life(void **state)
     assert_int_equal(JOB(0, env_reap, A), 0);
 }
 
-static void the_first_capability_can_be_given(void **state)
-{
+static void the_first_capability_can_be_given(void **state) {
     (void)state;
     people(2);
     uint64_t receiver = handle(0, B_SLOT);
@@ -168,8 +156,7 @@ static void the_first_capability_can_be_given(void **state)
     assert_int_equal(JOB(0, env_reap, A), 0);
 }
 
-static void a_fault_stops_it(void **state)
-{
+static void a_fault_stops_it(void **state) {
     (void)state;
     people(1);
     host_fault(1, 13, 0xdead);
@@ -186,8 +173,7 @@ static void a_fault_stops_it(void **state)
     assert_int_equal(runs(1), A);
 }
 
-static void the_machine_stops_with_init(void **state)
-{
+static void the_machine_stops_with_init(void **state) {
     (void)state;
     host_boot(&(struct host_plan){.groups = 2, .harts = 1, .asids = 1});
     assert_int_equal(host_call(0, EXO_CALL_exit, (const uint64_t[7]){0}), HOST_OFF);
@@ -197,8 +183,7 @@ static void the_machine_stops_with_init(void **state)
     assert_non_null(host_stop_why);
 }
 
-static void the_machine_calls(void **state)
-{
+static void the_machine_calls(void **state) {
     (void)state;
     people(1);
     uint64_t machine = handle(0, 2);
@@ -220,8 +205,7 @@ static void the_machine_calls(void **state)
     REFUSED(AGAIN, 0, debug_write, machine, 5, 0x6f6c6c6568, 0);
 }
 
-static void shutdown_ends_the_machine(void **state)
-{
+static void shutdown_ends_the_machine(void **state) {
     (void)state;
     host_boot(&(struct host_plan){.groups = 2, .harts = 1, .asids = 1});
     assert_int_equal(host_call(0, exo_call_shutdown, (const uint64_t[7]){handle(0, 2), 0x107}),
@@ -229,8 +213,7 @@ static void shutdown_ends_the_machine(void **state)
     assert_int_equal(host_power_status, 7);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(create_makes_a_stopped_environment),
         CORE_TEST(create_refuses),

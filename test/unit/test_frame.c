@@ -4,8 +4,7 @@
 
 #include "fixture.h"
 
-static void boot_types_what_the_kernel_needs(void **state)
-{
+static void boot_types_what_the_kernel_needs(void **state) {
     (void)state;
     assert_int_equal(ram_first, HOST_RAM_FRAME);
     assert_int_equal(info->ram_count, ram_count);
@@ -22,8 +21,7 @@ static void boot_types_what_the_kernel_needs(void **state)
     assert_int_equal(info->root[2].handle, handle(0, 2));
 }
 
-static void init_sees_its_frames(void **state)
-{
+static void init_sees_its_frames(void **state) {
     (void)state;
     uint64_t frame;
     assert_true(host_touch(0, EXO_VA_INFO, false, &frame));
@@ -38,8 +36,7 @@ static void init_sees_its_frames(void **state)
     assert_true(host_touch(0, EXO_VA_INIT + EXO_FRAME_BYTES, true, &frame));
 }
 
-static void a_claim_needs_an_idle_data_frame(void **state)
-{
+static void a_claim_needs_an_idle_data_frame(void **state) {
     (void)state;
     assert_true(frame_claim(FREE, EXO_FRAME_TABLE));
     assert_false(frame_claim(FREE, EXO_FRAME_TABLE));
@@ -55,8 +52,7 @@ static void a_claim_needs_an_idle_data_frame(void **state)
     *frame_word(FREE) -= EXO_PIN_ONE;
 }
 
-static void a_release_zeroes_and_keeps_the_maps(void **state)
-{
+static void a_release_zeroes_and_keeps_the_maps(void **state) {
     (void)state;
     assert_true(frame_claim(FREE, EXO_FRAME_CAPS));
     memset(frame_pointer(FREE), 0x5a, EXO_FRAME_BYTES);
@@ -64,13 +60,11 @@ static void a_release_zeroes_and_keeps_the_maps(void **state)
     frame_release(FREE);
     assert_int_equal(*frame_word(FREE), FRAME_MAP_ONE);
     const uint8_t *bytes = frame_pointer(FREE);
-    for (unsigned i = 0; i < EXO_FRAME_BYTES; i++)
-        assert_int_equal(bytes[i], 0);
+    for (unsigned i = 0; i < EXO_FRAME_BYTES; i++) assert_int_equal(bytes[i], 0);
     frame_unmap(FREE);
 }
 
-static void large_leaves_and_types_exclude_each_other(void **state)
-{
+static void large_leaves_and_types_exclude_each_other(void **state) {
     (void)state;
     assert_int_equal(group_map(GROUP(2)), 0);
     assert_false(frame_claim(GROUP(2) + 5, EXO_FRAME_TABLE));
@@ -81,8 +75,7 @@ static void large_leaves_and_types_exclude_each_other(void **state)
     assert_int_equal(group_map(HOST_RAM_FRAME), EXO_ETYPE);
 }
 
-static void counts_do_not_overflow(void **state)
-{
+static void counts_do_not_overflow(void **state) {
     (void)state;
     *frame_word(FREE) = (uint64_t)FRAME_MAPS_MAX << EXO_MAP_SHIFT;
     assert_int_equal(frame_map(FREE, EXO_PAGE_R), EXO_EFULL);
@@ -99,8 +92,7 @@ static void counts_do_not_overflow(void **state)
     assert_int_equal(frame_map(HOST_RAM_FRAME, EXO_PAGE_R), EXO_ETYPE);
 }
 
-static void quiet_means_nothing_bound(void **state)
-{
+static void quiet_means_nothing_bound(void **state) {
     (void)state;
     assert_true(frames_quiet(FREE, 1024));
     assert_int_equal(group_map(GROUP(2)), 0);
@@ -116,8 +108,7 @@ static void quiet_means_nothing_bound(void **state)
 
 /* ---- machines that lack something ---- */
 
-static struct machine small_machine(void)
-{
+static struct machine small_machine(void) {
     host_ram_make(2);
     struct machine machine = {
         .bank_count = 1,
@@ -132,19 +123,16 @@ static struct machine small_machine(void)
     return machine;
 }
 
-static void refuses_to_boot(const struct machine *machine)
-{
+static void refuses_to_boot(const struct machine *machine) {
     assert_false(host_boot_machine(machine));
     assert_non_null(host_stop_why);
 }
 
-static struct exo_archive *archive_of(const struct machine *machine)
-{
+static struct exo_archive *archive_of(const struct machine *machine) {
     return arch_pointer(machine->archive_address);
 }
 
-static void a_machine_must_have_what_boot_needs(void **state)
-{
+static void a_machine_must_have_what_boot_needs(void **state) {
     (void)state;
     struct machine machine = small_machine();
     machine.bank_count = 0;
@@ -164,8 +152,7 @@ static void a_machine_must_have_what_boot_needs(void **state)
     walk_is_good();
 }
 
-static void a_damaged_archive_is_refused(void **state)
-{
+static void a_damaged_archive_is_refused(void **state) {
     (void)state;
     struct machine machine = small_machine();
     archive_of(&machine)->magic ^= 1;
@@ -192,8 +179,7 @@ static void a_damaged_archive_is_refused(void **state)
     refuses_to_boot(&machine);
 }
 
-static void reserved_frames_are_the_kernels(void **state)
-{
+static void reserved_frames_are_the_kernels(void **state) {
     (void)state;
     struct machine machine = small_machine();
     machine.reserved_count = 2;
@@ -207,8 +193,7 @@ static void reserved_frames_are_the_kernels(void **state)
     assert_int_equal(frame_type(HOST_RAM_FRAME + 1023), EXO_FRAME_KERNEL);
 }
 
-static void holes_between_banks_are_the_kernels(void **state)
-{
+static void holes_between_banks_are_the_kernels(void **state) {
     (void)state;
     struct machine machine = small_machine();
     host_ram_make(6);
@@ -223,8 +208,7 @@ static void holes_between_banks_are_the_kernels(void **state)
     assert_int_equal(info->root_count, 4);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(boot_types_what_the_kernel_needs),
         CORE_TEST(init_sees_its_frames),

@@ -2,8 +2,7 @@
 /* Unit tests of reaping (exo/reap.c). */
 #include "fixture.h"
 
-static void only_the_dying_are_reaped(void **state)
-{
+static void only_the_dying_are_reaped(void **state) {
     (void)state;
     people(1);
     REFUSED(STATE, 0, env_reap, A);
@@ -16,8 +15,7 @@ static void only_the_dying_are_reaped(void **state)
     REFUSED(ENV, 0, env_reap, HOST_RAM_FRAME - 1);
 }
 
-static void nobody_reaps_itself(void **state)
-{
+static void nobody_reaps_itself(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_drop, handle(0, A_SLOT), A);
@@ -28,8 +26,7 @@ static void nobody_reaps_itself(void **state)
     assert_int_equal(JOB(0, env_reap, A), 0);
 }
 
-static void all_that_it_was_goes(void **state)
-{
+static void all_that_it_was_goes(void **state) {
     (void)state;
     people(2);
     lend(A_SLOT, 0, FREE, 16, ALL_RIGHTS, 4);
@@ -52,14 +49,12 @@ static void all_that_it_was_goes(void **state)
     assert_int_equal(EXO_CAP_STATE(slot(2, 0)->word), EXO_SLOT_LOST);
     assert_int_equal(EXO_CAP_STATE(slot(0, A_SLOT)->word), EXO_SLOT_LOST);
     assert_int_equal(slice_row(3)->env, 0);
-    for (uint64_t i = 0; i < 16; i++)
-        assert_int_equal(*frame_word(FREE + i), 0);
+    for (uint64_t i = 0; i < 16; i++) assert_int_equal(*frame_word(FREE + i), 0);
     GOOD(0, cap_drop, handle(0, A_SLOT), 0);
     people(1); /* the same frames once more */
 }
 
-static void it_leaves_its_hart_first(void **state)
-{
+static void it_leaves_its_hart_first(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_drop, handle(0, A_SLOT), A);
@@ -75,8 +70,7 @@ static void it_leaves_its_hart_first(void **state)
     assert_int_equal(runs(1), 0);
 }
 
-static void what_it_made_dies_before_it(void **state)
-{
+static void what_it_made_dies_before_it(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -85,8 +79,7 @@ static void what_it_made_dies_before_it(void **state)
     GOOD(1, cap_grant, handle(1, 2), handle(1, 1), place(0), 0, 0);
     CALL(1, exit, 0);
     struct result result = {EXO_EAGAIN, 0};
-    while (result.value == EXO_EAGAIN)
-        result = CALL(0, env_reap, A);
+    while (result.value == EXO_EAGAIN) result = CALL(0, env_reap, A);
     assert_int_equal(result.value, EXO_EREAP);
     assert_int_equal(result.detail, FREE);
     /* Nothing goes on until that is done, and anybody may do it. */
@@ -95,8 +88,7 @@ static void what_it_made_dies_before_it(void **state)
     assert_int_equal(JOB(0, env_reap, A), 0);
 }
 
-static void a_thread_goes_without_its_space(void **state)
-{
+static void a_thread_goes_without_its_space(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -109,8 +101,7 @@ static void a_thread_goes_without_its_space(void **state)
     assert_int_equal(runs(1), A);
 }
 
-static void a_space_takes_its_threads_along(void **state)
-{
+static void a_space_takes_its_threads_along(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -128,8 +119,7 @@ static void a_space_takes_its_threads_along(void **state)
     assert_int_equal(frame_type(FREE), EXO_FRAME_DATA);
 }
 
-static void a_read_only_view_is_no_hindrance(void **state)
-{
+static void a_read_only_view_is_no_hindrance(void **state) {
     (void)state;
     uint64_t frame;
     people(1);
@@ -140,13 +130,11 @@ static void a_read_only_view_is_no_hindrance(void **state)
     assert_true(host_touch(0, VA, false, &frame));
     assert_int_equal(frame, A);
     const uint64_t *words = frame_pointer(A);
-    for (unsigned i = 0; i < EXO_FRAME_BYTES / sizeof(*words); i++)
-        assert_int_equal(words[i], 0);
+    for (unsigned i = 0; i < EXO_FRAME_BYTES / sizeof(*words); i++) assert_int_equal(words[i], 0);
     REFUSED(BUSY, 0, env_create, handle(0, 0), A, A + 1, A + 2, place(6));
 }
 
-static void the_reaper_may_change(void **state)
-{
+static void the_reaper_may_change(void **state) {
     (void)state;
     people(2);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -160,8 +148,7 @@ static void the_reaper_may_change(void **state)
     assert_int_equal(JOB(0, env_reap, B), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(only_the_dying_are_reaped),
         CORE_TEST(nobody_reaps_itself),

@@ -9,8 +9,7 @@
  * holds A's first capability in slot 7, and init on hart 0 one of its own in
  * slot 6.
  */
-static void people_of_one_asid(void)
-{
+static void people_of_one_asid(void) {
     people(2);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
     tables(1, 0, FREE);
@@ -25,42 +24,36 @@ static void people_of_one_asid(void)
     assert_int_equal(runs(1), 0);
 }
 
-static bool reaches(uint64_t hart, uint64_t va)
-{
+static bool reaches(uint64_t hart, uint64_t va) {
     uint64_t frame;
     return host_touch(hart, va, false, &frame);
 }
 
 /* init gives hart 0 to A; the hart stops `steps` places after the first at which it can. */
-static void yield_to_a(unsigned steps)
-{
+static void yield_to_a(unsigned steps) {
     host_split = true;
     host_call(0, EXO_CALL_yield, (const uint64_t[7]){handle(0, 6)});
-    while (steps-- && host_models[0].state == HOST_PAUSED)
-        host_continue(0);
+    while (steps-- && host_models[0].state == HOST_PAUSED) host_continue(0);
     host_split = false;
     walk_is_good();
 }
 
 /* A gives it back. */
-static void yield_back(void)
-{
+static void yield_back(void) {
     assert_int_equal(runs(0), A);
     host_call(0, EXO_CALL_yield, (const uint64_t[7]){EXO_NONE});
     walk_is_good();
     assert_int_equal(runs(0), info->init_env);
 }
 
-static void go_on(uint64_t hart)
-{
+static void go_on(uint64_t hart) {
     while (host_models[hart].state == HOST_PAUSED) {
         host_continue(hart);
         walk_is_good();
     }
 }
 
-static void an_unmap_reaches_every_hart(void **state)
-{
+static void an_unmap_reaches_every_hart(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -76,8 +69,7 @@ static void an_unmap_reaches_every_hart(void **state)
     assert_int_equal(frame, FREE + 6);
 }
 
-static void spaces_of_one_asid_do_not_mix(void **state)
-{
+static void spaces_of_one_asid_do_not_mix(void **state) {
     (void)state;
     people_of_one_asid();
     GOOD(0, slice_bind, handle(0, 1), EXO_ROWS + 1, handle(0, B_SLOT));
@@ -95,13 +87,11 @@ static void spaces_of_one_asid_do_not_mix(void **state)
     }
 }
 
-static void a_change_during_enter_is_seen(void **state)
-{
+static void a_change_during_enter_is_seen(void **state) {
     (void)state;
     people_of_one_asid();
     yield_to_a(9);
-    for (uint64_t page = 0; page < 4; page++)
-        assert_true(reaches(0, VA + page * EXO_FRAME_BYTES));
+    for (uint64_t page = 0; page < 4; page++) assert_true(reaches(0, VA + page * EXO_FRAME_BYTES));
     yield_back();
     for (unsigned steps = 0; steps < 4; steps++) {
         yield_to_a(steps);
@@ -112,8 +102,7 @@ static void a_change_during_enter_is_seen(void **state)
     }
 }
 
-static void a_change_while_away_is_seen(void **state)
-{
+static void a_change_while_away_is_seen(void **state) {
     (void)state;
     people_of_one_asid();
     yield_to_a(9);
@@ -125,8 +114,7 @@ static void a_change_while_away_is_seen(void **state)
     assert_true(reaches(0, VA + EXO_FRAME_BYTES));
 }
 
-static void who_dies_during_enter_is_not_reaped(void **state)
-{
+static void who_dies_during_enter_is_not_reaped(void **state) {
     (void)state;
     for (unsigned steps = 0; steps < 3; steps++) {
         people_of_one_asid();
@@ -146,8 +134,7 @@ static void who_dies_during_enter_is_not_reaped(void **state)
     }
 }
 
-static void a_new_space_sees_nothing_of_a_dead_one(void **state)
-{
+static void a_new_space_sees_nothing_of_a_dead_one(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
@@ -162,8 +149,7 @@ static void a_new_space_sees_nothing_of_a_dead_one(void **state)
     assert_false(reaches(1, EXO_VA_INIT));
 }
 
-static void an_idle_hart_is_in_no_space(void **state)
-{
+static void an_idle_hart_is_in_no_space(void **state) {
     (void)state;
     people(1);
     host_split = true;
@@ -178,8 +164,7 @@ static void an_idle_hart_is_in_no_space(void **state)
     assert_int_equal(JOB(0, env_reap, A), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(an_unmap_reaches_every_hart),
         CORE_TEST(spaces_of_one_asid_do_not_mix),

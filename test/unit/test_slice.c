@@ -2,21 +2,18 @@
 /* Unit tests of rows, yield, and what runs where (exo/slice.c). */
 #include "fixture.h"
 
-static enum host_state yield(uint64_t hart, uint64_t to)
-{
+static enum host_state yield(uint64_t hart, uint64_t to) {
     enum host_state now = host_call(hart, EXO_CALL_yield, (const uint64_t[7]){to});
     walk_is_good();
     return now;
 }
 
-static int64_t yield_answer(uint64_t hart, uint64_t to)
-{
+static int64_t yield_answer(uint64_t hart, uint64_t to) {
     yield(hart, to);
     return host_models[hart].result.value;
 }
 
-static void bind_refuses(void **state)
-{
+static void bind_refuses(void **state) {
     (void)state;
     people(2);
     uint64_t rows = handle(0, 1);
@@ -37,8 +34,7 @@ static void bind_refuses(void **state)
     REFUSED(DYING, 0, slice_bind, rows, 5, handle(0, A_SLOT));
 }
 
-static void yield_goes_round_the_rows(void **state)
-{
+static void yield_goes_round_the_rows(void **state) {
     (void)state;
     people(2);
     uint64_t rows = handle(0, 1);
@@ -55,8 +51,7 @@ static void yield_goes_round_the_rows(void **state)
     assert_int_equal(runs(1), A);
 }
 
-static void yield_to_one(void **state)
-{
+static void yield_to_one(void **state) {
     (void)state;
     people(2);
     GOOD(0, cap_derive, handle(0, B_SLOT), place(6), B, 1, EXO_ENV_CALL, 0, 0);
@@ -81,8 +76,7 @@ static void yield_to_one(void **state)
     assert_int_equal(yield_answer(1, name), EXO_ESTATE);
 }
 
-static void a_start_wakes_an_idle_hart(void **state)
-{
+static void a_start_wakes_an_idle_hart(void **state) {
     (void)state;
     GOOD(0, env_create, handle(0, 0), FREE, FREE + 1, FREE + 2, place(4));
     GOOD(0, slice_bind, handle(0, 1), EXO_ROWS + 7, handle(0, 4));
@@ -97,8 +91,7 @@ static void a_start_wakes_an_idle_hart(void **state)
     assert_int_equal(harts[1]->row, EXO_ROWS + 7);
 }
 
-static void a_bind_wakes_an_idle_hart(void **state)
-{
+static void a_bind_wakes_an_idle_hart(void **state) {
     (void)state;
     GOOD(0, env_create, handle(0, 0), FREE, FREE + 1, FREE + 2, place(4));
     GOOD(0, env_regs, handle(0, 4), EXO_REGS_START);
@@ -107,8 +100,7 @@ static void a_bind_wakes_an_idle_hart(void **state)
     assert_int_equal(runs(2), FREE);
 }
 
-static void one_environment_runs_once(void **state)
-{
+static void one_environment_runs_once(void **state) {
     (void)state;
     people(1);
     GOOD(0, slice_bind, handle(0, 1), 2 * EXO_ROWS, handle(0, A_SLOT));
@@ -122,8 +114,7 @@ static void one_environment_runs_once(void **state)
     assert_int_equal(runs(2), A);
 }
 
-static void unbind_waits_for_the_other_hart(void **state)
-{
+static void unbind_waits_for_the_other_hart(void **state) {
     (void)state;
     people(1);
     uint64_t rows = handle(0, 1);
@@ -137,8 +128,7 @@ static void unbind_waits_for_the_other_hart(void **state)
     GOOD(0, slice_bind, rows, EXO_ROWS, EXO_SELF);
 }
 
-static void a_row_taken_during_enter_is_not_run(void **state)
-{
+static void a_row_taken_during_enter_is_not_run(void **state) {
     (void)state;
     uint64_t rows = handle(0, 1);
     GOOD(0, env_create, handle(0, 0), FREE, FREE + 1, FREE + 2, place(4));
@@ -156,8 +146,7 @@ static void a_row_taken_during_enter_is_not_run(void **state)
     assert_int_equal(env_state(*frame_state(FREE)), EXO_STATE_READY);
 }
 
-static void an_interrupt_changes_nothing_by_itself(void **state)
-{
+static void an_interrupt_changes_nothing_by_itself(void **state) {
     (void)state;
     people(1);
     arch_ipi(harts[1]);
@@ -169,8 +158,7 @@ static void an_interrupt_changes_nothing_by_itself(void **state)
     assert_int_equal(host_models[2].state, HOST_IDLE);
 }
 
-static void a_dying_one_is_not_claimed(void **state)
-{
+static void a_dying_one_is_not_claimed(void **state) {
     (void)state;
     people(2);
     GOOD(0, slice_bind, handle(0, 1), EXO_ROWS + 1, handle(0, B_SLOT));
@@ -182,8 +170,7 @@ static void a_dying_one_is_not_claimed(void **state)
     assert_int_equal(slice_row(EXO_ROWS + 1)->env, 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(bind_refuses),
         CORE_TEST(yield_goes_round_the_rows),

@@ -7,30 +7,21 @@
 #define LARGE_PAGE (EXO_FRAME_BYTES * (uint64_t)EXO_GROUP_FRAMES)
 
 /* init with a TABLE for VA. */
-static void space_make(void)
-{
-    tables(0, 0, FREE);
-}
+static void space_make(void) { tables(0, 0, FREE); }
 
-static bool reaches(uint64_t hart, uint64_t va, bool write, uint64_t wanted)
-{
+static bool reaches(uint64_t hart, uint64_t va, bool write, uint64_t wanted) {
     uint64_t frame = 0;
     return host_touch(hart, va, write, &frame) && frame == wanted;
 }
 
-static bool reads_nothing(uint64_t hart, uint64_t va)
-{
+static bool reads_nothing(uint64_t hart, uint64_t va) {
     uint64_t frame;
     return !host_touch(hart, va, false, &frame);
 }
 
-static uint64_t *vector(uint64_t hart)
-{
-    return harts[hart]->ctx->vector;
-}
+static uint64_t *vector(uint64_t hart) { return harts[hart]->ctx->vector; }
 
-static void link_refuses(void **state)
-{
+static void link_refuses(void **state) {
     (void)state;
     uint64_t root = handle(0, 0);
     GOOD(0, cap_derive, root, place(3), FREE, 4, EXO_PAGE_R, 0, 0);
@@ -58,8 +49,7 @@ static void link_refuses(void **state)
     REFUSED(CLASS, 0, table_link, root, VA, 2, root, FREE);
 }
 
-static void unlink_wants_an_empty_table(void **state)
-{
+static void unlink_wants_an_empty_table(void **state) {
     (void)state;
     space_make();
     GOOD(0, page_map, 0, VA, handle(0, 0), FREE + 2, 1, RW);
@@ -82,8 +72,7 @@ static void unlink_wants_an_empty_table(void **state)
     REFUSED(TYPE, 0, table_unlink, 0, VA, 1);
 }
 
-static void map_reaches_what_it_names(void **state)
-{
+static void map_reaches_what_it_names(void **state) {
     (void)state;
     space_make();
     assert_int_equal(GOOD(0, page_map, 0, VA, handle(0, 0), FREE + 4, 3, RW), 3);
@@ -92,15 +81,14 @@ static void map_reaches_what_it_names(void **state)
     /* Filling stops at what is present, and at the table's end. */
     assert_int_equal(GOOD(0, page_map, 0, VA + 5 * PAGE, handle(0, 0), FREE + 4, 1, RW), 1);
     assert_int_equal(GOOD(0, page_map, 0, VA + 3 * PAGE, handle(0, 0), FREE + 4, 3, RW), 2);
-    assert_int_equal(
-        GOOD(0, page_map, 0, VA + 510 * PAGE, handle(0, 0), FREE + 4, 5, EXO_PAGE_R), 2);
+    assert_int_equal(GOOD(0, page_map, 0, VA + 510 * PAGE, handle(0, 0), FREE + 4, 5, EXO_PAGE_R),
+                     2);
     REFUSED(PRESENT, 0, page_map, 0, VA, handle(0, 0), FREE + 4, 1, RW);
     REFUSED(PRESENT, 0, page_map, 0, VA, handle(0, 0), FREE + 4, 3, RW);
     assert_int_equal(*frame_word(FREE + 4) >> EXO_MAP_SHIFT, 4);
 }
 
-static void map_refuses(void **state)
-{
+static void map_refuses(void **state) {
     (void)state;
     space_make();
     uint64_t root = handle(0, 0);
@@ -144,8 +132,7 @@ static void map_refuses(void **state)
     GOOD(0, page_map, 0, VA + PAGE, root, info->init_env, 1, EXO_PAGE_R);
 }
 
-static void info_is_for_everybody(void **state)
-{
+static void info_is_for_everybody(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 0, FREE, 4, ALL_RIGHTS, 0);
@@ -157,11 +144,11 @@ static void info_is_for_everybody(void **state)
     REFUSED(TYPE, 1, page_map, 0, VA + PAGE, EXO_NONE, A, 1, EXO_PAGE_R);
     REFUSED(RANGE, 1, page_map, 0, VA + PAGE, EXO_NONE, NEVER, 1, EXO_PAGE_R);
     REFUSED(RANGE, 1, page_map, 0, VA + PAGE, EXO_NONE, ~0ul, 1, EXO_PAGE_R);
-    REFUSED(ARGUMENT, 1, page_map, 0, VA, EXO_NONE, info->info_frame, 1, EXO_PAGE_R | EXO_MAP_LARGE);
+    REFUSED(ARGUMENT, 1, page_map, 0, VA, EXO_NONE, info->info_frame, 1,
+            EXO_PAGE_R | EXO_MAP_LARGE);
 }
 
-static void replace_changes_leaves(void **state)
-{
+static void replace_changes_leaves(void **state) {
     (void)state;
     space_make();
     GOOD(0, page_map, 0, VA, handle(0, 0), FREE + 4, 2, RW);
@@ -175,14 +162,12 @@ static void replace_changes_leaves(void **state)
             RW | EXO_MAP_LARGE | EXO_MAP_REPLACE); /* no leaf but a TABLE */
 }
 
-static void a_vector_names_each_frame(void **state)
-{
+static void a_vector_names_each_frame(void **state) {
     (void)state;
     space_make();
     GOOD(0, cap_derive, handle(0, 0), place(3), FREE + 4, 8, ALL_RIGHTS, 0, 0);
     const uint64_t frames[] = {FREE + 9, FREE + 4, FREE + 9, FREE + 12, ~0ul};
-    for (unsigned i = 0; i < 5; i++)
-        vector(0)[i] = frames[i];
+    for (unsigned i = 0; i < 5; i++) vector(0)[i] = frames[i];
     assert_int_equal(GOOD(0, page_map, 0, VA, handle(0, 3), 0, 4, RW | EXO_MAP_VECTOR), 3);
     assert_true(reaches(0, VA, true, FREE + 9));
     assert_true(reaches(0, VA + PAGE, true, FREE + 4));
@@ -194,8 +179,7 @@ static void a_vector_names_each_frame(void **state)
     REFUSED(RANGE, 0, page_map, 0, VA, handle(0, 3), 0, 1, RW | EXO_MAP_VECTOR | EXO_MAP_REPLACE);
 }
 
-static void soft_bits_are_the_programs(void **state)
-{
+static void soft_bits_are_the_programs(void **state) {
     (void)state;
     space_make();
     GOOD(0, page_map, 0, VA, handle(0, 0), FREE + 4, 1, RW | EXO_MAP_SOFT);
@@ -203,8 +187,7 @@ static void soft_bits_are_the_programs(void **state)
     assert_int_equal(leaf[0] & PTE_SOFT, PTE_SOFT);
 }
 
-static void large_pages(void **state)
-{
+static void large_pages(void **state) {
     (void)state;
     GOOD(0, table_link, 0, VA, 2, handle(0, 0), FREE);
     uint64_t large = RW | EXO_MAP_LARGE;
@@ -231,8 +214,7 @@ static void large_pages(void **state)
     REFUSED(TYPE, 0, page_unmap, 0, VA + LARGE_PAGE, 1 | EXO_COUNT_LARGE, 0);
 }
 
-static void unmap_takes_and_leaves_a_payload(void **state)
-{
+static void unmap_takes_and_leaves_a_payload(void **state) {
     (void)state;
     space_make();
     GOOD(0, page_map, 0, VA, handle(0, 0), FREE + 4, 3, RW);
@@ -258,8 +240,7 @@ static void unmap_takes_and_leaves_a_payload(void **state)
     GOOD(0, page_map, 0, VA + PAGE, handle(0, 0), FREE + 5, 4, RW);
 }
 
-static void protect_only_lowers(void **state)
-{
+static void protect_only_lowers(void **state) {
     (void)state;
     uint64_t frame;
     space_make();
@@ -281,8 +262,7 @@ static void protect_only_lowers(void **state)
     REFUSED(CLASS, 0, page_protect, handle(0, 0), VA, 1, EXO_PAGE_R);
 }
 
-static void harvest_tells_what_was_used(void **state)
-{
+static void harvest_tells_what_was_used(void **state) {
     (void)state;
     uint64_t frame;
     space_make();
@@ -306,8 +286,7 @@ static void harvest_tells_what_was_used(void **state)
     REFUSED(SLOT, 0, page_harvest, place(7), VA, 1);
 }
 
-static void an_interrupt_ends_a_run_early(void **state)
-{
+static void an_interrupt_ends_a_run_early(void **state) {
     (void)state;
     space_make();
     host_interrupt_after = 1;
@@ -316,7 +295,8 @@ static void an_interrupt_ends_a_run_early(void **state)
     host_interrupt_after = 0;
     uint64_t left = 200 - (uint64_t)done;
     uint64_t va = VA + (uint64_t)done * PAGE;
-    assert_int_equal(GOOD(0, page_map, 0, va, handle(0, 0), FREE + 4 + (uint64_t)done, left, RW), left);
+    assert_int_equal(GOOD(0, page_map, 0, va, handle(0, 0), FREE + 4 + (uint64_t)done, left, RW),
+                     left);
     host_interrupt_after = 1;
     done = GOOD(0, page_unmap, 0, VA, 200, 0);
     assert_true(done > 0 && done < 200);
@@ -329,8 +309,7 @@ static void an_interrupt_ends_a_run_early(void **state)
     assert_true(GOOD(0, page_harvest, 0, VA + 64 * PAGE, 100) < 100);
 }
 
-static void a_parent_acts_as_its_child(void **state)
-{
+static void a_parent_acts_as_its_child(void **state) {
     (void)state;
     people(1);
     lend(A_SLOT, 3, FREE, 8, RW, 0);
@@ -353,8 +332,7 @@ static void a_parent_acts_as_its_child(void **state)
     REFUSED(DYING, 0, table_unlink, child, VA, 2);
 }
 
-static void a_closing_table_takes_nothing(void **state)
-{
+static void a_closing_table_takes_nothing(void **state) {
     (void)state;
     people(1);
     GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 2, ALL_RIGHTS, 0, 0);
@@ -370,16 +348,17 @@ static void a_closing_table_takes_nothing(void **state)
     } while (!(*frame_state(FREE + 1) & EXO_TABLE_CLOSING));
     REFUSED(CLOSING, 1, page_map, 0, VA + 5 * PAGE, handle(1, 1), FREE + 21, 1, RW);
     REFUSED(CLOSING, 1, page_map, 0, VA + 5 * PAGE, handle(1, 1), FREE + 21, 2, RW);
-    REFUSED(CLOSING, 1, page_map, 0, VA + 5 * PAGE, handle(1, 1), FREE + 21, 1, RW | EXO_MAP_REPLACE);
+    REFUSED(CLOSING, 1, page_map, 0, VA + 5 * PAGE, handle(1, 1), FREE + 21, 1,
+            RW | EXO_MAP_REPLACE);
     REFUSED(CLOSING, 1, table_link, 0, VA + LARGE_PAGE, 1, handle(1, 1), FREE + 22);
-    REFUSED(CLOSING, 1, page_map, 0, VA + LARGE_PAGE, handle(1, 2), GROUP(2), 1, RW | EXO_MAP_LARGE);
+    REFUSED(CLOSING, 1, page_map, 0, VA + LARGE_PAGE, handle(1, 2), GROUP(2), 1,
+            RW | EXO_MAP_LARGE);
     GOOD(1, page_unmap, 0, VA, 1, 0);
     assert_int_equal(JOB(0, cap_revoke, handle(0, 6), FREE, 0), 0);
     REFUSED(NOTABLE, 1, page_map, 0, VA, handle(1, 1), FREE + 20, 1, RW);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(link_refuses),
         CORE_TEST(unlink_wants_an_empty_table),
