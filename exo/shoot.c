@@ -62,8 +62,10 @@ bool hart_enter(struct hart *hart, struct exo_env *env) {
         return false;
     }
     if (hart->space != leader) space_enter(hart, leader);
-    if (env->last != hart->run) {
-        env->last = hart->run;
+    /* Only a leader may be entered by yield's fast path, which knows it by this mark. */
+    uint64_t mark = env == leader ? hart->run : ~hart->run;
+    if (env->last != mark) {
+        env->last = mark;
         arch_instruction_fence();
     }
     return true;

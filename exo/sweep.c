@@ -10,7 +10,7 @@
 #include "shoot.h"
 #include "space.h"
 
-#define SWEEP_STEP 96 /* entries of a step */
+#define SWEEP_STEP 128 /* entries of a step */
 
 struct sweep {
     struct exo_env *space;
@@ -126,11 +126,13 @@ bool space_sweep(struct exo_env *space, uint64_t first, uint64_t end, uint64_t *
     struct sweep sweep = {.space = space, .first = first, .end = end, .page = *progress};
     struct place root = {.table = space->root};
     const uint64_t *entries = frame_pointer(space->root);
-    while (sweep.page < SPACE_PAGES && !pte_is_table(entries[page_index(sweep.page, 2)]))
-        sweep.page = page_after(sweep.page, 2);
+    uint64_t start = sweep.page >> 2 * EXO_GROUP_SHIFT, index = start;
+    while (index < SPACE_PAGES >> 2 * EXO_GROUP_SHIFT && !pte_is_table(entries[index])) index++;
     /* To have passed empty entries is a step of its own. */
-    if (sweep.page == *progress && sweep.page < SPACE_PAGES)
-        sweep_groups(&sweep, root, place_below(&sweep, root, entries[page_index(sweep.page, 2)]));
+    if (index != start)
+        sweep.page = index << 2 * EXO_GROUP_SHIFT;
+    else if (sweep.page < SPACE_PAGES)
+        sweep_groups(&sweep, root, place_below(&sweep, root, entries[index]));
     *progress = sweep.page;
     return sweep.page >= SPACE_PAGES;
 }

@@ -218,8 +218,6 @@ arch_enter:
 
 enter_full:
     sd zero, ENV_SAVED(a0) /* EXO_SAVED_SWITCH: what a call that switches saves */
-    ld t0, HART_RUN(tp)
-    sd t0, ENV_LAST(a0)
     ld t0, CTX_REGISTER_PC(t1)
     csrw sepc, t0
     ld t0, X(4)(t1)
@@ -288,29 +286,27 @@ rows_checked:
     add s7, s7, s9
     bnez s2, yield_obey
 
+    /* ENV_LAST equals HART_RUN only for a leader that ran here and was saved by a yield. */
     ld t0, ENV_CTX(s7)
-    ld s10, ENV_LEADER(s7)
     ld s2, ENV_LAST(s7)
     add t0, t0, s9
-    add s10, s10, s9
     bne s2, s3, yield_enter
-    beq s10, s4, 3f
-    bne s10, s7, yield_enter /* a joined environment: its leader may be DYING */
-    ld s11, ENV_ROOT(s10)
+    beq s7, s4, 3f
+    ld s11, ENV_ROOT(s7)
     sw s11, HART_ACTIVE + 4(tp)
     fence rw, rw
-    ld s1, ENV_ASID(s10)
-    ld s2, ENV_TLB_GEN(s10)
+    ld s1, ENV_ASID(s7)
+    ld s2, ENV_TLB_GEN(s7)
     slli s5, s1, 3
     add s5, s5, tp
     ld s6, HART_SEEN(s5)
     bne s6, s2, yield_enter /* stale, or the ASID is another space's too */
-    ld s1, ENV_SATP(s10)
+    ld s1, ENV_SATP(s7)
     COUNT FACTS_SATP_WRITES, s2, s6
     csrw satp, s1
     fence rw, w
     sw s11, HART_ACTIVE(tp)
-    sd s10, HART_SPACE(tp)
+    sd s7, HART_SPACE(tp)
     andi s1, s11, SPACE_LOCKS - 1
     slli s1, s1, 3
     ld s2, HART_SPACE_LOCKS(tp)

@@ -404,12 +404,13 @@ class Machine:
             return OK
         need(slot.parent, 'ROOT')
         need(slot.first <= start <= slot.first + slot.count, 'RANGE')
+        end = slot.first + slot.count
         if slot.state == CUTTING:                          # the cut in progress, whoever began it, comes first
-            start = slot.first + slot.count
-        elif start == slot.first + slot.count:
+            answer = self.cut_own(slot, end, self.harts[hart])
+            return AGAIN if answer == OK and start < end else answer
+        if start == end:
             return OK
-        else:
-            need(not self.kept(slot, start), 'KEEP')
+        need(not self.kept(slot, start), 'KEEP')
         return self.cut_own(slot, start, self.harts[hart])
 
     def cut_own(self, slot, start, caller):
@@ -602,9 +603,9 @@ class Machine:
             need(not level, 'ARGUMENT')
         table, index = self.table_at(space, va, level), digit(va >> 12, level)
         need(not self.closing(table), 'CLOSING')
+        count = min(count, 512 - index)
         if slot and not flags & VECTOR:
             need(slot.covers(frame, count * GROUP if level else count), 'RANGE')
-        count = min(count, 512 - index)
         entries, done, shot = self.tables[table], 0, False
         while done < count and done < limit:
             name = vector[done] if flags & VECTOR else frame + done * (GROUP if level else 1)

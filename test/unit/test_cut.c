@@ -146,6 +146,21 @@ static void what_is_cut_half_way_stays_usable(void **state) {
     assert_int_equal(EXO_CAP_STATE(slot(1, 0)->word), EXO_SLOT_LIVE);
 }
 
+static void a_drop_goes_on_after_another_cut(void **state) {
+    (void)state;
+    people(1);
+    GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 4, ALL_RIGHTS, 0, 0);
+    GOOD(0, cap_derive, handle(0, 6), place(7), FREE, 4, ALL_RIGHTS, 0, 0);
+    GOOD(0, cap_grant, handle(0, 7), handle(0, A_SLOT), place(0), 0, 0);
+    lend(A_SLOT, 1, FREE + 20, 8, ALL_RIGHTS, 0);
+    tables(1, 1, FREE + 20);
+    GOOD(1, page_map, EXO_SELF, VA, handle(1, 0), FREE + 2, 1, EXO_PAGE_R);
+    assert_int_equal(CALL(0, cap_revoke, handle(0, 6), FREE + 2, 0).value, EXO_EAGAIN);
+    assert_int_equal(EXO_CAP_STATE(slot(1, 0)->word), EXO_SLOT_CUTTING);
+    assert_int_equal(JOB(1, cap_drop, handle(1, 0), FREE), 0);
+    assert_int_equal(EXO_CAP_STATE(slot(1, 0)->word), EXO_SLOT_EMPTY);
+}
+
 static void a_revoked_environment_name_is_of_no_use(void **state) {
     (void)state;
     people(2);
@@ -232,6 +247,7 @@ int main(void) {
         CORE_TEST(a_cut_takes_mappings_and_tables),
         CORE_TEST(a_large_leaf_goes_whole),
         CORE_TEST(what_is_cut_half_way_stays_usable),
+        CORE_TEST(a_drop_goes_on_after_another_cut),
         CORE_TEST(a_revoked_environment_name_is_of_no_use),
         CORE_TEST(a_cut_ends_what_was_made_of_its_frames),
         CORE_TEST(no_call_kills_its_caller),

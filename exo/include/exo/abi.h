@@ -360,7 +360,7 @@ struct exo_env {
     uint64_t first_cap; /* its first ENV capability (link), 0 when dropped */
     uint64_t saved;     /* where its registers are while it does not run: EXO_SAVED_ */
     uint64_t rows;      /* mask of harts that have a row bound to it */
-    uint64_t last;      /* kernel's own: tells whether it ran last on a hart, 0 if saved whole */
+    uint64_t last;      /* kernel's own: a mark of the hart that it ran on last, 0 if saved whole */
     /* Of the space; only the leader's count. */
     uint64_t tlb_gen; /* the TLB generation, unique in the machine */
     uint64_t satp;    /* kernel's own: the value that enters it */
