@@ -81,8 +81,7 @@ _Noreturn void boot_exception(void);
 _Noreturn void hart_begin(struct hart *hart);
 void hart_entry(void);
 
-static uint64_t leaf(uint64_t address, uint64_t flags)
-{
+static uint64_t leaf(uint64_t address, uint64_t flags) {
     return address >> EXO_FRAME_SHIFT << PTE_FRAME_SHIFT | flags;
 }
 
@@ -91,8 +90,7 @@ static uint64_t leaf(uint64_t address, uint64_t flags)
  * Runs with translation off, where the address of a variable is physical; it
  * calls nothing and uses no table of pointers.
  */
-uint64_t early_map(uint64_t fdt)
-{
+uint64_t early_map(uint64_t fdt) {
     uint64_t start = (uint64_t)_start;
     for (uint64_t at = start; at < (uint64_t)image_end; at += EXO_FRAME_BYTES) {
         uint64_t flags = at < (uint64_t)image_rodata ? PTE_TEXT
@@ -113,19 +111,16 @@ uint64_t early_map(uint64_t fdt)
 }
 
 /* The physical address of something in the image. */
-static uint64_t image_physical(const void *p)
-{
+static uint64_t image_physical(const void *p) {
     return (uint64_t)p - (uint64_t)_start + image_address;
 }
 
-static uint64_t table_pointer(const struct table *table)
-{
+static uint64_t table_pointer(const struct table *table) {
     return leaf(image_physical(table), PTE_V);
 }
 
 /* The entry of the direct map for this group of frames, with the directory that it lies in. */
-static uint64_t *group_entry(uint64_t address)
-{
+static uint64_t *group_entry(uint64_t address) {
     uint64_t *entry = &root.entry[KERNEL_HALF + GIB_OF(address)];
     if (*entry == 0) {
         kernel_assert(directories_used < DIRECTORIES);
@@ -136,8 +131,7 @@ static uint64_t *group_entry(uint64_t address)
     return &directory->entry[GROUP_OF(address)];
 }
 
-static void bank_map(uint64_t address, uint64_t end)
-{
+static void bank_map(uint64_t address, uint64_t end) {
     while (address < end) {
         if (address % GIB == 0 && end - address >= GIB && address != image_address / GIB * GIB) {
             root.entry[KERNEL_HALF + GIB_OF(address)] = leaf(address, PTE_DATA);
@@ -150,19 +144,14 @@ static void bank_map(uint64_t address, uint64_t end)
 }
 
 /* Build the direct map in place of what early_map put there. */
-static void direct_map(const struct machine *machine)
-{
-    for (uint32_t i = KERNEL_HALF; i < ROOT_IMAGE; i++) {
-        root.entry[i] = 0;
-    }
+static void direct_map(const struct machine *machine) {
+    for (uint32_t i = KERNEL_HALF; i < ROOT_IMAGE; i++) root.entry[i] = 0;
     for (uint32_t i = 0; i < machine->bank_count; i++) {
         uint64_t first = machine->bank[i].first << EXO_FRAME_SHIFT;
         bank_map(first, first + (machine->bank[i].count << EXO_FRAME_SHIFT));
     }
     uint64_t *entry = group_entry(image_address);
-    if (*entry == 0) {
-        arch_stop("the kernel is not in memory that the device tree names");
-    }
+    if (*entry == 0) arch_stop("the kernel is not in memory that the device tree names");
     for (uint32_t i = 0; i < ENTRIES; i++) {
         uint64_t at = (uint64_t)_start + i * EXO_FRAME_BYTES;
         image_alias.entry[i] = leaf(image_address + i * EXO_FRAME_BYTES,
@@ -172,8 +161,7 @@ static void direct_map(const struct machine *machine)
 }
 
 /* Map the page of a device register and return where the kernel sees that register. */
-static volatile void *device_map(uint32_t index, uint64_t address)
-{
+static volatile void *device_map(uint32_t index, uint64_t address) {
     device_pages.entry[index] = leaf(address, PTE_DATA);
     return (volatile void *)(DEVICE_MAP + index * EXO_FRAME_BYTES + address % EXO_FRAME_BYTES);
 }
@@ -182,8 +170,7 @@ static volatile void *device_map(uint32_t index, uint64_t address)
  * Choose the kernel's own ASID and return how many spaces may use: those that
  * this hart keeps of all bits, the kernel's one taken off.
  */
-static uint64_t asid_probe(uint64_t satp)
-{
+static uint64_t asid_probe(uint64_t satp) {
     uint64_t kept;
     arch_root_write(satp | (uint64_t)SATP_ASID_MASK << SATP_ASID_SHIFT);
     asm volatile("csrr %0, satp" : "=r"(kept));
@@ -196,35 +183,24 @@ static uint64_t asid_probe(uint64_t satp)
 }
 
 /* Whether firmware can start, interrupt and flush other harts. */
-static bool firmware_has_harts(void)
-{
+static bool firmware_has_harts(void) {
     static const uint32_t extensions[] = {SBI_HSM, SBI_IPI, SBI_RFENCE};
-    for (uint32_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
-        if (sbi_call(SBI_BASE, SBI_BASE_PROBE, extensions[i], 0, 0, 0, 0).value == 0) {
-            return false;
-        }
-    }
+    for (uint32_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
+        if (sbi_call(SBI_BASE, SBI_BASE_PROBE, extensions[i], 0, 0, 0, 0).value == 0) return false;
     return true;
 }
 
 /* The boot hart at the kernel's virtual address: read the machine and start it. */
-_Noreturn void boot_main(uint64_t hart_id, uint64_t fdt, uint64_t instructions)
-{
+_Noreturn void boot_main(uint64_t hart_id, uint64_t fdt, uint64_t instructions) {
     struct machine *machine = &tree.machine;
     struct sbi_result version = sbi_call(SBI_BASE, SBI_BASE_VERSION, 0, 0, 0, 0, 0);
-    if (version.error != 0 || version.value < SBI_VERSION_LEAST) {
+    if (version.error != 0 || version.value < SBI_VERSION_LEAST)
         arch_stop("the firmware has no SBI 0.2 or later");
-    }
-    if (image_address % GROUP != 0 || image_address >= DEVICETREE_RAM_LIMIT) {
+    if (image_address % GROUP != 0 || image_address >= DEVICETREE_RAM_LIMIT)
         arch_stop("the kernel was loaded at an address that is not a multiple of 2 MiB");
-    }
-    if (fdt >= DEVICETREE_RAM_LIMIT) {
-        arch_stop("the device tree lies beyond 192 GiB");
-    }
+    if (fdt >= DEVICETREE_RAM_LIMIT) arch_stop("the device tree lies beyond 192 GiB");
     const char *error = devicetree_read(arch_pointer(fdt), FDT_LIMIT, hart_id, &tree);
-    if (error != 0) {
-        arch_stop(error);
-    }
+    if (error != 0) arch_stop(error);
     direct_map(machine);
     /* The tables it had were this root as well, so one fence makes all of that true. */
     arch_tlb_flush_all();
@@ -232,9 +208,7 @@ _Noreturn void boot_main(uint64_t hart_id, uint64_t fdt, uint64_t instructions)
         uart_open(tree.uart.kind, device_map(DEVICE_UART, tree.uart.address), tree.uart.shift,
                   tree.uart.width);
     }
-    if (tree.test_device != 0) {
-        power_open(device_map(DEVICE_TEST, tree.test_device));
-    }
+    if (tree.test_device != 0) power_open(device_map(DEVICE_TEST, tree.test_device));
 
     machine->sbi_version = (uint32_t)version.value;
     machine->asid_count =
@@ -242,9 +216,7 @@ _Noreturn void boot_main(uint64_t hart_id, uint64_t fdt, uint64_t instructions)
     machine->kernel.first = image_address >> EXO_FRAME_SHIFT;
     machine->kernel.count = (uint64_t)(image_end - _start) / EXO_FRAME_BYTES;
     machine->boot_instructions = instructions;
-    if (!firmware_has_harts()) {
-        machine->hart_count = 1;
-    }
+    if (!firmware_has_harts()) machine->hart_count = 1;
     kernel_boot(machine);
 
     /* Firmware starts them in its own time; one that it cannot start stays off. */
@@ -256,24 +228,16 @@ _Noreturn void boot_main(uint64_t hart_id, uint64_t fdt, uint64_t instructions)
 }
 
 /* An exception on the boot hart before traps have their own handler. */
-_Noreturn void boot_exception(void)
-{
+_Noreturn void boot_exception(void) {
     arch_panic("an exception while it started", __FILE__, __LINE__);
 }
 
-uint64_t arch_satp(uint64_t root_frame, uint64_t asid)
-{
+uint64_t arch_satp(uint64_t root_frame, uint64_t asid) {
     return SATP_SV39 << SATP_MODE_SHIFT | asid << SATP_ASID_SHIFT | root_frame;
 }
 
-uint64_t arch_satp_kernel(void)
-{
-    return kernel_satp;
-}
+uint64_t arch_satp_kernel(void) { return kernel_satp; }
 
-void arch_root_init(uint64_t *table)
-{
-    for (uint32_t i = KERNEL_HALF; i < ENTRIES; i++) {
-        table[i] = root.entry[i];
-    }
+void arch_root_init(uint64_t *table) {
+    for (uint32_t i = KERNEL_HALF; i < ENTRIES; i++) table[i] = root.entry[i];
 }

@@ -11,8 +11,7 @@
 /* Firmware names harts by a mask of 64 ids from a base. */
 #define MASK_HARTS 64
 
-void arch_tlb_flush_remote(uint64_t hart_mask, uint64_t asid)
-{
+void arch_tlb_flush_remote(uint64_t hart_mask, uint64_t asid) {
     for (uint32_t first = 0; hart_mask >> first != 0; first++) {
         uint64_t base = harts[first]->id & ~(uint64_t)(MASK_HARTS - 1);
         uint64_t ids = 0;
@@ -23,9 +22,7 @@ void arch_tlb_flush_remote(uint64_t hart_mask, uint64_t asid)
                 hart_mask &= ~(1ul << i);
             }
         }
-        if (ids == 0) {
-            continue;
-        }
+        if (ids == 0) continue;
         struct sbi_result result =
             sbi_call(SBI_RFENCE, SBI_RFENCE_SFENCE_ASID, ids, base, 0, UINT64_MAX, asid);
         /* A translation that survived would be a hole: there is no going on. */
@@ -33,13 +30,9 @@ void arch_tlb_flush_remote(uint64_t hart_mask, uint64_t asid)
     }
 }
 
-void arch_ipi(const struct hart *hart)
-{
-    sbi_call(SBI_IPI, SBI_IPI_SEND, 1, hart->id, 0, 0, 0);
-}
+void arch_ipi(const struct hart *hart) { sbi_call(SBI_IPI, SBI_IPI_SEND, 1, hart->id, 0, 0, 0); }
 
-void arch_wait_for_interrupt(void)
-{
+void arch_wait_for_interrupt(void) {
     asm volatile("wfi\n\t"
                  "csrc sip, %0"
                  :
@@ -47,8 +40,7 @@ void arch_wait_for_interrupt(void)
                  : "memory");
 }
 
-void arch_frame_clear(void *frame)
-{
+void arch_frame_clear(void *frame) {
     char *end = (char *)frame + EXO_FRAME_BYTES;
     for (char *at = frame; at < end; at += 256) {
         asm volatile(".set offset, 0\n\t"

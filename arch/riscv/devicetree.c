@@ -61,18 +61,14 @@ static uint32_t word_read(const char *bytes) {
 /* A number of this many words, two at most. */
 static uint64_t number_read(const char *bytes, uint32_t words) {
     uint64_t number = 0;
-    for (uint32_t i = 0; i < words; i++) {
-        number = number << 32 | word_read(bytes + 4 * i);
-    }
+    for (uint32_t i = 0; i < words; i++) number = number << 32 | word_read(bytes + 4 * i);
     return number;
 }
 
 /* Whether a string that ends with a zero byte begins with this text, which holds none. */
 static bool string_starts(const char *string, struct text text) {
     uint32_t i = 0;
-    while (i < text.length && string[i] == text.bytes[i]) {
-        i++;
-    }
+    while (i < text.length && string[i] == text.bytes[i]) i++;
     return i == text.length;
 }
 
@@ -85,9 +81,7 @@ static bool list_has(struct text list, char separator, struct text text) {
     uint32_t start = 0;
     for (uint32_t i = 0; i < list.length; i++) {
         if (list.bytes[i] == '\0' || list.bytes[i] == separator) {
-            if (i - start == text.length && string_starts(list.bytes + start, text)) {
-                return true;
-            }
+            if (i - start == text.length && string_starts(list.bytes + start, text)) return true;
             start = i + 1;
         }
     }
@@ -97,9 +91,8 @@ static bool list_has(struct text list, char separator, struct text text) {
 /* The bytes before the first zero byte or `stop`. */
 static struct text text_until(struct text text, char stop) {
     uint32_t length = 0;
-    while (length < text.length && text.bytes[length] != '\0' && text.bytes[length] != stop) {
+    while (length < text.length && text.bytes[length] != '\0' && text.bytes[length] != stop)
         length++;
-    }
     return (struct text){text.bytes, length};
 }
 
@@ -113,9 +106,7 @@ static struct token token_read(const struct reader *reader, uint32_t at) {
     struct token token = {room < 4 ? 0 : word_read(bytes), at + 4, 0, {0, 0}};
     if (token.kind == TOKEN_BEGIN_NODE) {
         uint32_t end = 4;
-        while (end < room && bytes[end] != '\0') {
-            end++;
-        }
+        while (end < room && bytes[end] != '\0') end++;
         token.kind = end < room ? token.kind : 0;
         token.name = bytes + 4;
         token.next = at + (end + 4) / 4 * 4;
@@ -139,9 +130,7 @@ static struct text property_at(const struct reader *reader, uint32_t depth, stru
     struct token token = {TOKEN_NOP, reader->node[depth], 0, {0, 0}};
     while (token.kind == TOKEN_NOP || token.kind == TOKEN_PROPERTY) {
         token = token_read(reader, token.next);
-        if (token.kind == TOKEN_PROPERTY && string_is(token.name, name)) {
-            return token.value;
-        }
+        if (token.kind == TOKEN_PROPERTY && string_is(token.name, name)) return token.value;
     }
     return (struct text){0, 0};
 }
@@ -154,9 +143,7 @@ static struct text property(const struct reader *reader, struct text name) {
 static uint64_t property_number(const struct reader *reader, uint32_t depth, struct text name,
                                 uint64_t otherwise) {
     struct text value = property_at(reader, depth, name);
-    if (value.bytes == 0) {
-        return otherwise;
-    }
+    if (value.bytes == 0) return otherwise;
     return value.length == 4 || value.length == 8 ? number_read(value.bytes, value.length / 4) : 0;
 }
 
@@ -164,9 +151,7 @@ static uint64_t property_number(const struct reader *reader, uint32_t depth, str
 static bool node_next(struct reader *reader) {
     for (;;) {
         struct token token = token_read(reader, reader->next);
-        if (token.kind == TOKEN_END) {
-            return false;
-        }
+        if (token.kind == TOKEN_END) return false;
         reader->next = token.next;
         reader->depth -= token.kind == TOKEN_END_NODE;
         reader->depth += token.kind == TOKEN_BEGIN_NODE;
@@ -192,9 +177,8 @@ static bool reg_read(const struct reader *reader, uint32_t index, uint64_t *addr
     uint64_t address_words = property_number(reader, around, TEXT("#address-cells"), 2);
     uint64_t size_words = property_number(reader, around, TEXT("#size-cells"), 1);
     if (address_words < 1 || address_words > 2 || size_words > 2 ||
-        reg.length / (4 * (address_words + size_words)) <= index) {
+        reg.length / (4 * (address_words + size_words)) <= index)
         return false;
-    }
     const char *bytes = reg.bytes + index * 4 * (address_words + size_words);
     *address = number_read(bytes, (uint32_t)address_words);
     *size = number_read(bytes + 4 * address_words, (uint32_t)size_words);
@@ -205,9 +189,7 @@ static bool reg_read(const struct reader *reader, uint32_t index, uint64_t *addr
 static bool device_read(const struct reader *reader, uint64_t *address) {
     for (uint32_t depth = 2; depth < reader->depth; depth++) {
         struct text ranges = property_at(reader, depth, TEXT("ranges"));
-        if (ranges.bytes == 0 || ranges.length != 0) {
-            return false;
-        }
+        if (ranges.bytes == 0 || ranges.length != 0) return false;
     }
     uint64_t size;
     return node_is_enabled(reader) && reg_read(reader, 0, address, &size);
@@ -223,13 +205,10 @@ static void bank_add(struct machine *machine, uint64_t address, uint64_t size) {
     limit = limit < DEVICETREE_RAM_LIMIT ? limit : DEVICETREE_RAM_LIMIT;
     uint64_t first = address / GROUP_BYTES + (address % GROUP_BYTES != 0);
     uint64_t end = limit / GROUP_BYTES;
-    if (first >= end || machine->bank_count == EXO_BANKS_MAX) {
-        return;
-    }
+    if (first >= end || machine->bank_count == EXO_BANKS_MAX) return;
     uint32_t i = machine->bank_count++;
-    for (; i > 0 && machine->bank[i - 1].first > first * EXO_GROUP_FRAMES; i--) {
+    for (; i > 0 && machine->bank[i - 1].first > first * EXO_GROUP_FRAMES; i--)
         machine->bank[i] = machine->bank[i - 1];
-    }
     machine->bank[i].first = first * EXO_GROUP_FRAMES;
     machine->bank[i].count = (end - first) * EXO_GROUP_FRAMES;
 }
@@ -254,9 +233,8 @@ static void hart_add(const struct reader *reader, uint64_t boot_hart) {
     uint64_t size;
     if (!list_has(property(reader, TEXT("device_type")), '\0', TEXT("cpu")) ||
         !node_is_enabled(reader) || mmu.bytes == 0 || list_has(mmu, '\0', TEXT("riscv,none")) ||
-        !reg_read(reader, 0, &id, &size)) {
+        !reg_read(reader, 0, &id, &size))
         return;
-    }
     uint32_t index = id == boot_hart ? 0 : machine->hart_count;
     if (index < EXO_HARTS_MAX) {
         bool sstc = list_has(property(reader, TEXT("riscv,isa")), '_', TEXT("sstc"));
@@ -292,23 +270,16 @@ static bool path_find(struct reader *reader, struct text path) {
     uint32_t depth = 1; /* down to which the path was followed */
     reader->next = 0;
     reader->depth = 0;
-    if (!node_next(reader)) {
-        return false;
-    }
+    if (!node_next(reader)) return false;
     for (;;) {
-        while (path.length > 0 && *path.bytes == '/') {
+        while (path.length > 0 && *path.bytes == '/')
             path = (struct text){path.bytes + 1, path.length - 1};
-        }
-        if (path.length == 0) {
-            return depth > 1;
-        }
+        if (path.length == 0) return depth > 1;
         struct text component = text_until(path, '/');
         bool has_unit = text_until(component, '@').length < component.length;
         char behind;
         do {
-            if (!node_next(reader) || reader->depth <= depth) {
-                return false;
-            }
+            if (!node_next(reader) || reader->depth <= depth) return false;
             behind = string_starts(reader->name, component) ? reader->name[component.length] : '/';
         } while (reader->depth > depth + 1 || !(behind == '\0' || (behind == '@' && !has_unit)));
         path.bytes += component.length;
@@ -321,14 +292,10 @@ static bool path_find(struct reader *reader, struct text path) {
 static void stdout_read(struct reader *reader, struct text path, struct devicetree *tree) {
     path = text_until(path, ':');
     if (path.length > 0 && *path.bytes != '/') {
-        if (!path_find(reader, TEXT("/aliases"))) {
-            return;
-        }
+        if (!path_find(reader, TEXT("/aliases"))) return;
         path = text_until(property(reader, path), '\0');
     }
-    if (path.length > 0 && *path.bytes == '/' && path_find(reader, path)) {
-        uart_read(reader, tree);
-    }
+    if (path.length > 0 && *path.bytes == '/' && path_find(reader, path)) uart_read(reader, tree);
 }
 
 /* Visit all nodes; returns stdout-path. */
@@ -351,13 +318,11 @@ static struct text nodes_read(struct reader *reader, uint64_t boot_hart, struct 
         } else if (reader->depth == 2 &&
                    list_has(property(reader, TEXT("device_type")), '\0', TEXT("memory"))) {
             for (uint32_t i = 0; node_is_enabled(reader) && reg_read(reader, i, &address, &size);
-                 i++) {
+                 i++)
                 bank_add(machine, address, size);
-            }
         } else if (reader->depth == 3 && string_is(top, TEXT("reserved-memory"))) {
-            for (uint32_t i = 0; reg_read(reader, i, &address, &size) && reader->error == 0; i++) {
+            for (uint32_t i = 0; reg_read(reader, i, &address, &size) && reader->error == 0; i++)
                 reserved_add(reader, address, size);
-            }
         } else if (reader->depth == 3 && string_is(top, TEXT("cpus"))) {
             hart_add(reader, boot_hart);
         } else if (list_has(property(reader, TEXT("compatible")), '\0', TEXT("sifive,test0")) &&
@@ -376,9 +341,8 @@ static const char *structure_check(struct reader *reader) {
         reader->node[0] = token.next; /* in the end the last token: around the root is nothing */
         token = token_read(reader, token.next);
         if (token.kind == 0 || (token.kind == TOKEN_PROPERTY && depth == 0) ||
-            (token.kind == TOKEN_END_NODE && depth == 0)) {
+            (token.kind == TOKEN_END_NODE && depth == 0))
             return "the structure of the device tree is broken";
-        }
         depth += token.kind == TOKEN_BEGIN_NODE;
         depth -= token.kind == TOKEN_END_NODE;
     } while (token.kind != TOKEN_END);
@@ -387,9 +351,7 @@ static const char *structure_check(struct reader *reader) {
 
 /* Check and find the blocks of the blob, and read the one of memory reservations. */
 static const char *header_check(struct reader *reader, const char *blob, uint64_t limit) {
-    if (limit < HEADER_BYTES || word_read(blob) != MAGIC) {
-        return "there is no device tree";
-    }
+    if (limit < HEADER_BYTES || word_read(blob) != MAGIC) return "there is no device tree";
     uint32_t total = word_read(blob + 4);
     uint32_t structure = word_read(blob + 8);
     uint32_t strings = word_read(blob + 12);
@@ -398,24 +360,19 @@ static const char *header_check(struct reader *reader, const char *blob, uint64_
     reader->structure_bytes = word_read(blob + 36);
     reader->structure = blob + structure;
     reader->strings = blob + strings;
-    if (word_read(blob + 20) < VERSION || word_read(blob + 24) > VERSION) {
+    if (word_read(blob + 20) < VERSION || word_read(blob + 24) > VERSION)
         return "the device tree is of another version than 17";
-    }
     if (total > limit || structure > total || total - structure < reader->structure_bytes ||
         strings > total || total - strings < reader->strings_bytes ||
-        reader->structure_bytes % 4 != 0) {
+        reader->structure_bytes % 4 != 0)
         return "a block of the device tree lies outside it";
-    }
     /* Then every name that begins inside the block ends inside it. */
-    if (reader->strings_bytes > 0 && reader->strings[reader->strings_bytes - 1] != '\0') {
+    if (reader->strings_bytes > 0 && reader->strings[reader->strings_bytes - 1] != '\0')
         return "the last name in the device tree has no end";
-    }
     for (; reserved <= total && total - reserved >= 16; reserved += 16) {
         uint64_t address = number_read(blob + reserved, 2);
         uint64_t size = number_read(blob + reserved + 8, 2);
-        if (size == 0) {
-            return reader->error;
-        }
+        if (size == 0) return reader->error;
         reserved_add(reader, address, size);
     }
     return "the memory reservations of the device tree have no end";
@@ -439,30 +396,17 @@ const char *devicetree_read(const void *fdt, uint64_t limit, uint64_t boot_hart,
     tree->test_device = 0;
 
     const char *error = header_check(&reader, fdt, limit);
-    if (error == 0) {
-        error = structure_check(&reader);
-    }
-    if (error != 0) {
-        return error;
-    }
+    if (error == 0) error = structure_check(&reader);
+    if (error != 0) return error;
     struct text stdout_path = nodes_read(&reader, boot_hart, tree);
     stdout_read(&reader, stdout_path, tree);
-    if (reader.error != 0) {
-        return reader.error;
-    }
-    if (machine->bank_count == 0) {
-        return "the device tree names no memory";
-    }
-    for (uint32_t i = 1; i < machine->bank_count; i++) {
-        if (machine->bank[i].first < machine->bank[i - 1].first + machine->bank[i - 1].count) {
+    if (reader.error != 0) return reader.error;
+    if (machine->bank_count == 0) return "the device tree names no memory";
+    for (uint32_t i = 1; i < machine->bank_count; i++)
+        if (machine->bank[i].first < machine->bank[i - 1].first + machine->bank[i - 1].count)
             return "banks of memory overlap in the device tree";
-        }
-    }
-    if (machine->timebase_hz == 0) {
-        return "the device tree has no timebase-frequency";
-    }
-    if (machine->hart[0].id != boot_hart) {
+    if (machine->timebase_hz == 0) return "the device tree has no timebase-frequency";
+    if (machine->hart[0].id != boot_hart)
         return "the boot hart is not an enabled hart with an MMU in the device tree";
-    }
     return 0;
 }

@@ -16,38 +16,29 @@
 
 static volatile uint32_t *test_device;
 
-void power_open(volatile uint32_t *device)
-{
-    test_device = device;
-}
+void power_open(volatile uint32_t *device) { test_device = device; }
 
 /*
  * Only the test device tells the status to whoever started the machine.
  * Some firmware cannot shut down but can reset, and an emulator that was told
  * not to reboot ends then.
  */
-_Noreturn void arch_power_off(uint64_t status)
-{
-    if (test_device != 0) {
+_Noreturn void arch_power_off(uint64_t status) {
+    if (test_device != 0)
         *test_device = status == 0 ? TEST_PASS : (uint32_t)status << 16 | TEST_FAIL;
-    }
     sbi_call(SBI_RESET, 0, SBI_RESET_SHUTDOWN, status != 0, 0, 0, 0);
     sbi_call(SBI_RESET, 0, SBI_RESET_COLD, status != 0, 0, 0, 0);
-    for (;;) {
-        asm volatile("wfi");
-    }
+    for (;;) asm volatile("wfi");
 }
 
-_Noreturn void arch_stop(const char *why)
-{
+_Noreturn void arch_stop(const char *why) {
     uart_write_last("exo: ");
     uart_write_last(why);
     uart_write_last("\n");
     arch_power_off(1);
 }
 
-_Noreturn void arch_panic(const char *what, const char *file, int line)
-{
+_Noreturn void arch_panic(const char *what, const char *file, int line) {
     char number[12];
     uint32_t at = sizeof(number);
     number[--at] = '\0';

@@ -38,27 +38,21 @@ static struct {
     uint32_t busy; /* 1 while a hart writes */
 } uart;
 
-static uint32_t register_read(uint32_t index)
-{
+static uint32_t register_read(uint32_t index) {
     uint64_t offset = (uint64_t)index << uart.shift;
-    if (uart.width == 4) {
-        return *(volatile uint32_t *)((volatile char *)uart.registers + offset);
-    }
+    if (uart.width == 4) return *(volatile uint32_t *)((volatile char *)uart.registers + offset);
     return *((volatile uint8_t *)uart.registers + offset);
 }
 
-static void register_write(uint32_t index, uint32_t value)
-{
+static void register_write(uint32_t index, uint32_t value) {
     uint64_t offset = (uint64_t)index << uart.shift;
-    if (uart.width == 4) {
+    if (uart.width == 4)
         *(volatile uint32_t *)((volatile char *)uart.registers + offset) = value;
-    } else {
+    else
         *((volatile uint8_t *)uart.registers + offset) = (uint8_t)value;
-    }
 }
 
-void uart_open(enum uart_kind kind, volatile void *registers, uint32_t shift, uint32_t width)
-{
+void uart_open(enum uart_kind kind, volatile void *registers, uint32_t shift, uint32_t width) {
     uart.registers = registers;
     uart.shift = shift;
     uart.width = width;
@@ -74,56 +68,40 @@ void uart_open(enum uart_kind kind, volatile void *registers, uint32_t shift, ui
     uart.kind = kind;
 }
 
-static void firmware_write(char byte)
-{
+static void firmware_write(char byte) {
     uint64_t value = (uint8_t)byte;
-    if (sbi_call(SBI_CONSOLE, SBI_CONSOLE_WRITE_BYTE, value, 0, 0, 0, 0).error != 0) {
+    if (sbi_call(SBI_CONSOLE, SBI_CONSOLE_WRITE_BYTE, value, 0, 0, 0, 0).error != 0)
         sbi_call(SBI_PUTCHAR, 0, value, 0, 0, 0, 0);
-    }
 }
 
-static uint64_t fill(const char *bytes, uint64_t length)
-{
+static uint64_t fill(const char *bytes, uint64_t length) {
     uint64_t done = 0;
     if (uart.kind == UART_NS16550) {
         /* The only thing known of its FIFO is when it is empty. */
-        if (!(register_read(NS_LINE_STATUS) & NS_TRANSMITTER_EMPTY)) {
-            return 0;
-        }
-        while (done < length && done < uart.room) {
-            register_write(NS_DATA, (uint8_t)bytes[done++]);
-        }
+        if (!(register_read(NS_LINE_STATUS) & NS_TRANSMITTER_EMPTY)) return 0;
+        while (done < length && done < uart.room) register_write(NS_DATA, (uint8_t)bytes[done++]);
     } else if (uart.kind == UART_SIFIVE) {
-        while (done < length && !(register_read(SIFIVE_TRANSMIT) & SIFIVE_FULL)) {
+        while (done < length && !(register_read(SIFIVE_TRANSMIT) & SIFIVE_FULL))
             register_write(SIFIVE_TRANSMIT, (uint8_t)bytes[done++]);
-        }
     } else {
-        while (done < length && done < BURST) {
-            firmware_write(bytes[done++]);
-        }
+        while (done < length && done < BURST) firmware_write(bytes[done++]);
     }
     return done;
 }
 
-uint64_t arch_console_write(const char *bytes, uint64_t length)
-{
+uint64_t arch_console_write(const char *bytes, uint64_t length) {
     /* Two harts that both see room would overrun it; who comes second has none. */
-    if (__atomic_exchange_n(&uart.busy, 1, __ATOMIC_ACQUIRE)) {
-        return 0;
-    }
+    if (__atomic_exchange_n(&uart.busy, 1, __ATOMIC_ACQUIRE)) return 0;
     uint64_t done = fill(bytes, length);
     __atomic_store_n(&uart.busy, 0, __ATOMIC_RELEASE);
     return done;
 }
 
-void uart_write_last(const char *text)
-{
+void uart_write_last(const char *text) {
     uint32_t patience = PATIENCE;
-    while (*text != '\0' && patience > 0) {
-        if (fill(text, 1) == 1) {
+    while (*text != '\0' && patience > 0)
+        if (fill(text, 1) == 1)
             text++;
-        } else {
+        else
             patience--;
-        }
-    }
 }

@@ -97,21 +97,31 @@ def sequence_steps(options):
     ]  # fmt: skip
 
 
+def traces_steps(_options):
+    return [["/usr/bin/python3", "-B", "test/fuzz/traces.py", "build/host/test/fuzz/server"]]
+
+
+ELF_ORACLE = ["/usr/bin/python3", "-B", "test/fuzz/elf_oracle.py"]
 # What a target begins with: valid inputs of its kind.
 FUZZ_SEEDS = {
-    "fuzz_devicetree": [ROOT / "build" / "fuzz" / "dts" / "blobs"],
+    "fuzz_devicetree": ROOT / "build" / "fuzz" / "dts" / "blobs",
+    "fuzz_elf": ROOT / "build" / "fuzz" / "seeds" / "fuzz_elf",
 }
 
 
 def libfuzzer_steps(options):
     seconds = int(60 * options.minutes) if options.minutes else 20
-    steps = []
+    programs = files("build/riscv/programs/*.elf")
+    subprocess.run([*ELF_ORACLE, "--seeds", str(FUZZ_SEEDS["fuzz_elf"])], check=True)
+    steps = [
+        [*ELF_ORACLE, "build/fuzz/test/fuzz/fuzz_elf", "--seed", str(options.seed), *programs]
+    ]
     for program in sorted((ROOT / "build" / "fuzz" / "test" / "fuzz").glob("fuzz_*")):
         if not program.is_file() or not os.access(program, os.X_OK):
             continue
         corpus = ROOT / "build" / "fuzz" / "corpus" / program.name
         corpus.mkdir(parents=True, exist_ok=True)
-        seeds = [str(path) for path in FUZZ_SEEDS.get(program.name, []) if path.is_dir()]
+        seeds = [str(FUZZ_SEEDS[program.name])] if program.name in FUZZ_SEEDS else []
         steps.append(
             [str(program), f"-max_total_time={seconds}", f"-seed={options.seed}", "-timeout=5", "-rss_limit_mb=2048",
              "-print_final_stats=1", "-verbosity=0", f"-artifact_prefix={corpus}.crash-",
@@ -143,12 +153,15 @@ PARTS = [
     Part("sloc", f"the kernel has at most {KERNEL_LINES} code lines", 0.2, True, (),
          lambda options: [["scripts/sloc", "--limit", str(KERNEL_LINES)]]),
     Part("unit", "the kernel core on the host", 0.7, True, ("host",), unit_steps, unit_count),
+    Part("traces", "ways in which earlier wordings of the rules broke", 0.3, True, ("host",),
+         traces_steps),
     Part("hello", "programs run and end with their status", 0.3, True, ("riscv",),
          pytest_steps("test_programs.py"), pytest_count),
     Part("tidy", "clang-tidy and cppcheck on kernel and libexo", 1.5, False, (), tidy_steps),
     Part("sequence", "random calls against the twin of the specification", 2.2, False, ("host",),
          sequence_steps),
-    Part("libfuzzer", "readers of untrusted input under libFuzzer", 1.0, False, ("fuzz",),
+    Part("libfuzzer", "readers of untrusted input, and pyelftools' opinion", 1.2, False,
+         ("fuzz", "riscv"),
          libfuzzer_steps),
     Part("target", "hostile programs on QEMU, 1 and 4 harts", 1.5, False, ("riscv",),
          pytest_steps("test_target.py"), pytest_count),

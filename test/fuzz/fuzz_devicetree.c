@@ -12,9 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     struct devicetree found;
     memset(&found, 0, sizeof(found));
     const char *error = devicetree_read(data, bytes, BOOT_HART, &found);
-    if (!oracle_applies(data, bytes)) {
-        return 0;
-    }
+    if (!oracle_applies(data, bytes)) return 0;
     struct oracle oracle;
     bool accepted = oracle_read(data, BOOT_HART, &oracle);
     if (accepted != (error == NULL)) {

@@ -349,7 +349,7 @@ class Pair:
         """One call on both, the answers compared."""
         pending, env = self.server.harts[hart][1], self.server.harts[hart][2]
         reply = self.server.request(CALL, hart, NUMBER[name], numbers, interrupt)
-        if self.twin:
+        if self.twin and not self.over():
             limited = name in RANGE_CALLS and (interrupt or pending or name == 'page_map')
             answer = self.twin_call(hart, env, name, numbers, reply[0] if limited and reply[0] > 0 else None)
             self.same_answer(name, reply[0], answer)
@@ -439,20 +439,19 @@ class Pair:
             return reply, self.twin.harts[hart].env == env and self.twin.harts[hart].state == spec.PROGRAM
 
         reply, alive = self.drive(kernel, name, numbers)
-        if self.twin:
+        if self.twin and not self.over():
             theirs, alive_too = self.drive(model, name, numbers)
             self.same(alive, alive_too, 'whether the caller still runs')
             self.same_answer(name, reply[0], theirs[1] if theirs[0] == -99 else theirs[0])
             self.compare_all()
         return reply
 
-    @staticmethod
-    def drive(call, name, numbers):
+    def drive(self, call, name, numbers):
         stack = []
         for _ in range(JOB_STEPS):
             what = ('env_reap', [stack[-1]]) if stack else (name, numbers)
             reply, alive = call(*what)
-            if not alive:
+            if not alive or reply == (spec.REAP, self.server.init):
                 return reply, False
             if reply[0] == spec.REAP:
                 if reply[1] in stack:
@@ -493,9 +492,14 @@ class Pair:
             names = {FRAME: 'frame', GROUP: 'group', ENTRY: 'entry', SLOT: 'slot', ROW: 'row', ENV: 'environment'}
             raise Diverged('%s 0x%x: kernel %s, twin %s' % (names[kind], key, hexes(mine), hexes(theirs)))
 
+    def over(self):
+        """Has the machine ended, or must it soon because init is dying?"""
+        dying = self.server.frames[self.server.init][1] & spec.KILL
+        return bool(dying) or any(state == spec.OFF for state, _, _ in self.server.harts)
+
     def compare(self):
         """What the last operation changed in the kernel, and the harts."""
-        if not self.twin:
+        if not self.twin or self.over():
             return
         for kind, key in self.server.changed:
             if kind != GONE:
@@ -510,7 +514,7 @@ class Pair:
 
     def compare_all(self):
         """All that either knows of."""
-        if not self.twin:
+        if not self.twin or self.over():
             return
         self.compare()
         server, machine = self.server, self.twin

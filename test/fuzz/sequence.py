@@ -72,6 +72,14 @@ class Proposer:
                 return slot[5] + self.rng.randrange(slot[6])
         return self.rng.choice(self.hot)
 
+    def idle(self, slot):
+        """A frame to be typed: mostly one of which nobody makes use."""
+        for _ in range(4):
+            frame = self.frame(slot)
+            if not self.server.frames.get(frame, (0, 0))[0] or self.rng.random() < 0.1:
+                break
+        return frame
+
     def of_class(self, table, *classes):
         found = [(place, slot) for place, slot in table if slot[1] in classes and slot[0] in (LIVE, CUTTING)]
         return self.rng.choice(found) if found else (self.rng.randrange(16), None)
@@ -190,7 +198,7 @@ class Proposer:
 
     def caps_add(self, space, env):
         place, slot = self.of_class(self.server.table_of(space), PAGE)
-        return [self.handle(place), self.frame(slot)]
+        return [self.handle(place), self.idle(slot)]
 
     def caps_del(self, space, env):
         frames = [x for x in self.server.envs[space][10:] if x]
@@ -207,12 +215,21 @@ class Proposer:
     def table_link(self, space, env):
         who, space, what = self.target(space)
         place, slot = self.of_class(self.server.table_of(space), PAGE)
-        level = self.rng.choice((1, 1, 2))
-        address = self.address(space, 1) if level == 1 else self.rng.choice(self.addresses) >> 30 << 30
-        return [who, address, level, self.handle(place, what), self.frame(slot)]
+        linked = {base for base, level, _ in self.server.tables(space) if level == 0}
+        have = [base for base, level, _ in self.server.tables(space) if level == 1]
+        for _ in range(4):
+            level = 1 if have and self.rng.random() < 0.7 else 2
+            address = self.address(space, 1) if level == 1 else self.rng.choice(self.addresses) >> 30 << 30
+            if address not in (linked if level == 1 else have):
+                break
+        return [who, address, level, self.handle(place, what), self.idle(slot)]
 
     def table_unlink(self, space, env):
         who, space, _ = self.target(space)
+        empty = [(base, level + 1) for base, level, entries in self.server.tables(space)
+                 if not any(pte & 1 for pte in entries.values())]
+        if empty and self.rng.random() < 0.7:
+            return [who, *self.rng.choice(empty)]
         level = self.rng.choice((1, 1, 2))
         return [who, self.address(space, 1) if level == 1 else self.rng.choice(self.addresses) >> 30 << 30, level]
 
@@ -252,8 +269,8 @@ class Proposer:
     def env_create(self, space, env):
         table = self.server.table_of(space)
         place, slot = self.of_class(table, PAGE)
-        root = 0 if self.rng.random() < 0.3 else self.frame(slot)
-        return [self.handle(place), self.frame(slot), self.frame(slot), root, self.empty(table)]
+        root = 0 if self.rng.random() < 0.3 else self.idle(slot)
+        return [self.handle(place), self.idle(slot), self.idle(slot), root, self.empty(table)]
 
     def env_regs(self, space, env):
         place, slot = self.of_class(self.server.table_of(space), ENVC)
@@ -338,7 +355,7 @@ def run(server, seed, statistics=None):
             if statistics is not None and operation[2]:
                 key = operation[2], 'ok' if reply[0] >= 0 else {-1: 'again', -2: 'again'}.get(reply[0], 'refused')
                 statistics[key] = statistics.get(key, 0) + 1
-            if all(state == spec.OFF for state, _, _ in server.harts):
+            if pair.over():                                # init was killed by what it accepted from others
                 return None
             if number % COMPARE_ALL == 0:
                 pair.compare_all()
@@ -363,6 +380,8 @@ def replay(server, plan, alone, operations, show=False):
             reply = pair.step(what)
             if show:
                 print('%s  -> %s' % (line_of(what), reply))
+            if pair.over():
+                break
             pair.compare_all()
     except Diverged as wrong:
         if show:

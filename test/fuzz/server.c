@@ -243,6 +243,7 @@ static bool answer_is_progress(int64_t value) {
 static const char *serve(const struct request *request, struct reply *reply) {
     struct host_model *model = &host_models[request->hart];
     uint64_t frame = 0;
+    delta_count = 0;
     switch (request->operation) {
     case OPERATION_BOOT: boot(request); break;
     case OPERATION_CALL:
@@ -280,6 +281,9 @@ static const char *serve(const struct request *request, struct reply *reply) {
     }
     default: return "no such operation";
     }
+    /* A machine that was powered off stays as it is, perhaps with locks held. */
+    for (uint64_t hart = 0; hart < hart_count; hart++)
+        if (host_models[hart].state == HOST_OFF) return NULL;
     state_compare();
     if (request->operation == OPERATION_CALL && request->number >= 0 &&
         !answer_is_progress(reply->value) && delta_matters) {

@@ -65,6 +65,8 @@ void host_ram_make(uint64_t groups) {
         abort();
     }
     memset(host_models, 0, sizeof(host_models));
+    memset(&tree_lock, 0, sizeof(tree_lock)); /* a machine that stopped may have held them */
+    memset(space_locks, 0, sizeof(space_locks));
     host_hart = NULL;
     host_split = false;
     host_interrupt_after = 0;

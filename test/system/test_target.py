@@ -4,6 +4,7 @@ import exo_qemu
 import pytest
 
 PROGRAMS = sorted(path.stem for path in (exo_qemu.ROOT / "test" / "target").glob("*.c"))
+PROGRAMS.append("libc_large")
 
 
 @pytest.mark.parametrize("smp", [1, 4])

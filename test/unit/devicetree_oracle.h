@@ -26,17 +26,28 @@ struct oracle {
     uint32_t reserved_wanted; /* ranges, those beyond the array included */
 };
 
+/*
+ * Whether what may be a property has a length beyond the blob: libfdt 1.6.1
+ * then computes a wrapped offset and may go round for ever.
+ */
+static inline bool oracle_would_wrap(const void *fdt, size_t bytes) {
+    const char *blob = fdt;
+    for (size_t at = fdt_off_dt_struct(fdt); at + 8 <= bytes; at += 4)
+        if (fdt32_ld((const void *)(blob + at)) == FDT_PROP &&
+            fdt32_ld((const void *)(blob + at + 4)) > bytes)
+            return true;
+    return false;
+}
+
 /* Whether a blob is one that both readers take: the reader refuses a few that libfdt takes. */
 static inline bool oracle_applies(const void *fdt, size_t bytes) {
     /* Other versions first: fdt_check_full may crash on them. */
     if (bytes < FDT_V17_SIZE || fdt_check_header(fdt) != 0 || fdt_version(fdt) < 17 ||
-        fdt_check_full(fdt, bytes) != 0 || fdt_size_dt_struct(fdt) % 4 != 0) {
+        oracle_would_wrap(fdt, bytes) || fdt_check_full(fdt, bytes) != 0 ||
+        fdt_size_dt_struct(fdt) % 4 != 0)
         return false;
-    }
     const char *strings = (const char *)fdt + fdt_off_dt_strings(fdt);
-    if (fdt_size_dt_strings(fdt) > 0 && strings[fdt_size_dt_strings(fdt) - 1] != '\0') {
-        return false;
-    }
+    if (fdt_size_dt_strings(fdt) > 0 && strings[fdt_size_dt_strings(fdt) - 1] != '\0') return false;
     int next;
     return fdt_next_tag(fdt, 0, &next) == FDT_BEGIN_NODE;
 }
@@ -49,9 +60,7 @@ static inline uint64_t oracle_number(const void *fdt, int node, const char *name
                                      uint64_t otherwise) {
     int length;
     const void *value = fdt_getprop(fdt, node, name, &length);
-    if (value == NULL) {
-        return otherwise;
-    }
+    if (value == NULL) return otherwise;
     return length == 4 || length == 8 ? oracle_words(value, length / 4) : 0;
 }
 
@@ -71,13 +80,9 @@ static inline bool oracle_reg(const void *fdt, int node, int index, uint64_t *ad
     uint64_t size_words = parent < 0 ? 1 : oracle_number(fdt, parent, "#size-cells", 1);
     int length;
     const char *reg = fdt_getprop(fdt, node, "reg", &length);
-    if (reg == NULL || address_words < 1 || address_words > 2 || size_words > 2) {
-        return false;
-    }
+    if (reg == NULL || address_words < 1 || address_words > 2 || size_words > 2) return false;
     int stride = 4 * (int)(address_words + size_words);
-    if ((int64_t)(index + 1) * stride > length) {
-        return false;
-    }
+    if ((int64_t)(index + 1) * stride > length) return false;
     *address = oracle_words(reg + index * stride, (int)address_words);
     *size = oracle_words(reg + index * stride + 4 * address_words, (int)size_words);
     return true;
@@ -88,21 +93,15 @@ static inline bool oracle_device(const void *fdt, int node, uint64_t *address) {
     for (int around = fdt_parent_offset(fdt, node); around > 0;
          around = fdt_parent_offset(fdt, around)) {
         int length;
-        if (fdt_getprop(fdt, around, "ranges", &length) == NULL || length != 0) {
-            return false;
-        }
+        if (fdt_getprop(fdt, around, "ranges", &length) == NULL || length != 0) return false;
     }
     return oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, 0, address, &size);
 }
 
 static inline void oracle_bank(struct machine *machine, uint64_t address, uint64_t size) {
     uint64_t end = size > UINT64_MAX - address ? UINT64_MAX : address + size;
-    if (end > DEVICETREE_RAM_LIMIT) {
-        end = DEVICETREE_RAM_LIMIT;
-    }
-    if (address >= end) {
-        return;
-    }
+    if (end > DEVICETREE_RAM_LIMIT) end = DEVICETREE_RAM_LIMIT;
+    if (address >= end) return;
     address = (address + ORACLE_GROUP - 1) / ORACLE_GROUP * ORACLE_GROUP;
     end = end / ORACLE_GROUP * ORACLE_GROUP;
     if (address < end && machine->bank_count < EXO_BANKS_MAX) {
@@ -130,21 +129,17 @@ static inline void oracle_hart(struct oracle *oracle, int node) {
     uint64_t size;
     if (!oracle_has(fdt, node, "device_type", "cpu") || !oracle_is_enabled(fdt, node) ||
         fdt_getprop(fdt, node, "mmu-type", NULL) == NULL ||
-        oracle_has(fdt, node, "mmu-type", "riscv,none") || !oracle_reg(fdt, node, 0, &id, &size)) {
+        oracle_has(fdt, node, "mmu-type", "riscv,none") || !oracle_reg(fdt, node, 0, &id, &size))
         return;
-    }
     bool sstc = false;
     int length;
     const char *isa = fdt_getprop(fdt, node, "riscv,isa", &length);
     if (isa != NULL) {
         char *copy = malloc((size_t)length + 1);
         memcpy(copy, isa, (size_t)length);
-        for (int i = 0; i < length; i++) {
-            copy[i] = copy[i] == '_' ? '\0' : copy[i];
-        }
-        for (int at = 0; at < length; at += (int)strnlen(copy + at, (size_t)(length - at)) + 1) {
+        for (int i = 0; i < length; i++) copy[i] = copy[i] == '_' ? '\0' : copy[i];
+        for (int at = 0; at < length; at += (int)strnlen(copy + at, (size_t)(length - at)) + 1)
             sstc |= length - at > 4 && memcmp(copy + at, "sstc", 5) == 0;
-        }
         free(copy);
     }
     uint32_t index = machine->hart_count;
@@ -169,9 +164,8 @@ static inline void oracle_uart(const void *fdt, int node, struct devicetree *tre
     uint64_t address;
     if (!(sifive || ns16550) || !oracle_device(fdt, node, &address) || shift > 4 ||
         !(width == 1 || (width == 4 && shift >= 2)) || address % width != 0 ||
-        address % 4096 + (8ull << shift) > 4096) {
+        address % 4096 + (8ull << shift) > 4096)
         return;
-    }
     tree->uart.kind = sifive ? UART_SIFIVE : UART_NS16550;
     tree->uart.address = address;
     tree->uart.shift = (uint32_t)shift;
@@ -188,9 +182,7 @@ static inline void oracle_stdout(const void *fdt, const char *path, struct devic
     }
     if (length > 0 && *path == '/') {
         int node = fdt_path_offset_namelen(fdt, path, length);
-        if (node > 0 && fdt_node_depth(fdt, node) < ORACLE_DEPTH) {
-            oracle_uart(fdt, node, tree);
-        }
+        if (node > 0 && fdt_node_depth(fdt, node) < ORACLE_DEPTH) oracle_uart(fdt, node, tree);
     }
 }
 
@@ -213,12 +205,8 @@ static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracl
     for (int node = fdt_next_node(fdt, -1, &depth); node >= 0 && depth >= 0;
          node = fdt_next_node(fdt, node, &depth)) {
         const char *name = fdt_get_name(fdt, node, NULL);
-        if (depth == 1) {
-            snprintf(top, sizeof(top), "%s", name);
-        }
-        if (depth >= ORACLE_DEPTH) {
-            continue;
-        }
+        if (depth == 1) snprintf(top, sizeof(top), "%s", name);
+        if (depth >= ORACLE_DEPTH) continue;
         if (depth == 1 && strcmp(top, "chosen") == 0) {
             int length = 0;
             const char *path = fdt_getprop(fdt, node, "stdout-path", &length);
@@ -232,13 +220,11 @@ static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracl
             machine->timebase_hz = oracle_number(fdt, node, "timebase-frequency", 0);
         } else if (depth == 1 && oracle_has(fdt, node, "device_type", "memory")) {
             for (int i = 0;
-                 oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, i, &address, &size); i++) {
+                 oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, i, &address, &size); i++)
                 oracle_bank(machine, address, size);
-            }
         } else if (depth == 2 && strcmp(top, "reserved-memory") == 0) {
-            for (int i = 0; oracle_reg(fdt, node, i, &address, &size); i++) {
+            for (int i = 0; oracle_reg(fdt, node, i, &address, &size); i++)
                 oracle_reserved(oracle, address, size);
-            }
         } else if (depth == 2 && strcmp(top, "cpus") == 0) {
             oracle_hart(oracle, node);
         } else if (oracle_has(fdt, node, "compatible", "sifive,test0") &&
@@ -254,9 +240,7 @@ static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracl
         for (uint32_t j = i + 1; j < machine->bank_count; j++) {
             struct frame_range *a = &machine->bank[i];
             struct frame_range *b = &machine->bank[j];
-            if (a->first < b->first + b->count && b->first < a->first + a->count) {
-                return false;
-            }
+            if (a->first < b->first + b->count && b->first < a->first + a->count) return false;
             if (b->first < a->first) {
                 struct frame_range swap = *a;
                 *a = *b;
@@ -274,29 +258,22 @@ static inline const char *oracle_difference(const struct devicetree *a,
     const struct machine *m = &a->machine;
     const struct machine *n = &b->machine;
     if (m->bank_count != n->bank_count ||
-        memcmp(m->bank, n->bank, m->bank_count * sizeof(m->bank[0])) != 0) {
+        memcmp(m->bank, n->bank, m->bank_count * sizeof(m->bank[0])) != 0)
         return "banks";
-    }
     if (m->reserved_count != n->reserved_count ||
-        memcmp(m->reserved, n->reserved, m->reserved_count * sizeof(m->reserved[0])) != 0) {
+        memcmp(m->reserved, n->reserved, m->reserved_count * sizeof(m->reserved[0])) != 0)
         return "reserved ranges";
-    }
     if (m->hart_count != n->hart_count ||
-        memcmp(m->hart, n->hart, m->hart_count * sizeof(m->hart[0])) != 0) {
+        memcmp(m->hart, n->hart, m->hart_count * sizeof(m->hart[0])) != 0)
         return "harts";
-    }
-    if (m->timebase_hz != n->timebase_hz) {
-        return "timebase";
-    }
+    if (m->timebase_hz != n->timebase_hz) return "timebase";
     if (m->archive_bytes != n->archive_bytes ||
-        (m->archive_bytes != 0 && m->archive_address != n->archive_address)) {
+        (m->archive_bytes != 0 && m->archive_address != n->archive_address))
         return "archive";
-    }
     if (a->uart.kind != b->uart.kind ||
         (a->uart.kind != UART_NONE &&
          (a->uart.address != b->uart.address || a->uart.shift != b->uart.shift ||
-          a->uart.width != b->uart.width))) {
+          a->uart.width != b->uart.width)))
         return "uart";
-    }
     return a->test_device != b->test_device ? "test device" : NULL;
 }
