@@ -184,20 +184,25 @@ static struct exo_cap *root_add(struct exo_env *env, uint64_t class, uint64_t ri
 }
 
 static void archive_check(const struct machine *machine, const struct exo_archive *archive) {
-    uint64_t bytes = machine->archive_bytes;
+    uint64_t bytes = machine->archive_bytes, init = archive->init_bytes;
     if (bytes < sizeof(*archive) || archive->magic != EXO_ARCHIVE_MAGIC)
         arch_stop("the boot archive is none (make it with scripts/pack)");
     if (archive->bytes > bytes) arch_stop("the boot archive is truncated");
-    if ((archive->init_offset | archive->init_text_bytes | archive->init_bytes) % EXO_FRAME_BYTES ||
-        archive->init_text_bytes == 0 || archive->init_text_bytes > archive->init_bytes ||
-        archive->init_offset > archive->bytes ||
-        archive->init_bytes > archive->bytes - archive->init_offset ||
-        archive->init_bytes > EXO_VA_INFO - EXO_VA_INIT)
+    if ((archive->init_offset | archive->init_text_bytes | init) % EXO_FRAME_BYTES ||
+        archive->init_text_bytes == 0 || archive->init_text_bytes > init ||
+        archive->init_offset > archive->bytes || init > archive->bytes - archive->init_offset ||
+        init > EXO_VA_INFO - EXO_VA_INIT)
         arch_stop("the boot archive's init is damaged");
-    uint64_t first = machine->archive_address >> EXO_FRAME_SHIFT, end = first + frames_for(bytes);
+}
+
+/* The archive must be memory that programs may hold: its frames are init's to map. */
+static const struct exo_archive *archive_find(const struct machine *machine) {
+    uint64_t first = machine->archive_address >> EXO_FRAME_SHIFT;
+    uint64_t end = first + frames_for(machine->archive_bytes);
     for (uint64_t frame = first; frame < end; frame++)
         if (!frame_exists(frame) || *frame_word(frame))
             arch_stop("the boot archive lies in memory that is not for programs");
+    return arch_pointer(machine->archive_address);
 }
 
 /* Map one frame of init. */
@@ -234,7 +239,7 @@ static void init_space(uint64_t first, const struct exo_archive *archive) {
 }
 
 static struct exo_env *init_create(const struct machine *machine, uint64_t first) {
-    const struct exo_archive *archive = arch_pointer(machine->archive_address);
+    const struct exo_archive *archive = archive_find(machine);
     uint64_t frames[] = {first + INIT_ENV, first + INIT_CTX, first + INIT_ROOT};
     struct exo_env *env = env_at(first + INIT_ENV);
     struct exo_cap *donor = NULL;

@@ -236,6 +236,7 @@ static int64_t run_map(struct exo_env *space, struct run *run, const struct exo_
     uint64_t frames[MAP_STEP], done = 0;
     int64_t error = 0;
     for (; done < run->count && done < MAP_STEP; done++) {
+        if (done == PENDING_STEP && arch_interrupt_pending()) break;
         uint64_t pte = run->entry[done];
         frames[done] = flags & EXO_MAP_VECTOR ? vector[done] : frame + done * unit;
         if (pte_is_present(pte) && !(pte_is_leaf(pte) && (flags & EXO_MAP_REPLACE)))

@@ -114,7 +114,7 @@ def libfuzzer_steps(options):
     programs = files("build/riscv/programs/*.elf")
     subprocess.run([*ELF_ORACLE, "--seeds", str(FUZZ_SEEDS["fuzz_elf"])], check=True)
     steps = [
-        [*ELF_ORACLE, "build/fuzz/test/fuzz/fuzz_elf", "--seed", str(options.seed), *programs]
+        [*ELF_ORACLE, "--seed", str(options.seed), "build/fuzz/test/fuzz/fuzz_elf", *programs]
     ]
     for program in sorted((ROOT / "build" / "fuzz" / "test" / "fuzz").glob("fuzz_*")):
         if not program.is_file() or not os.access(program, os.X_OK):

@@ -328,7 +328,6 @@ class Pair:
                 frame = self.twin.touch(hart, arguments[0], bool(arguments[1]))
                 self.same(reply[1] if reply[0] else None, frame, 'the touched frame')
         elif kind == 'vector':
-            self.vectors.setdefault(hart, {})
             reply = self.server.request(VECTOR, hart, arguments[0], arguments[1:8])
             env = self.server.harts[hart][2]
             vector = self.vectors.setdefault(env, {})
@@ -353,7 +352,17 @@ class Pair:
             limited = name in RANGE_CALLS and (interrupt or pending or name == 'page_map')
             answer = self.twin_call(hart, env, name, numbers, reply[0] if limited and reply[0] > 0 else None)
             self.same_answer(name, reply[0], answer)
+            if name == 'env_regs' and numbers[1] == 0 and reply[0] == 0:
+                self.clear_registers(hart, env)
         return reply
+
+    def clear_registers(self, hart, env):
+        """The vector has registers now, of which the twin knows nothing."""
+        changed = self.server.changed
+        for first in range(0, 35, 7):
+            self.server.request(VECTOR, hart, first, (0,) * 7)
+        self.server.changed = changed
+        self.vectors[env] = {i: word for i, word in self.vectors.get(env, {}).items() if i >= 35}
 
     def twin_call(self, hart, env, name, numbers, limit=None):
         """The twin's answer: a number, (AGAIN or REAP or SELF, environment), or the name of an error."""
@@ -376,9 +385,6 @@ class Pair:
             return 0
         if name == 'page_harvest':
             self.vectors.setdefault(env, {}).update(enumerate(machine.harvest))
-        if name == 'env_regs' and numbers[1] == 0 and not isinstance(answer, tuple):
-            self.vectors.pop(env, None)                    # registers are in the vector now; the twin has none
-            self.server.request(VECTOR, hart, 0, (0,) * 7) if self.server.harts[hart][2] == env else None
         return answer
 
     def same_answer(self, name, value, answer):

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The sequence fuzzer: random calls from several environments on several harts, on the kernel core and on its twin.
 
-    sequence.py SERVER --minutes 2           fuzz; prints the steps done; exits with 1 when the kernel is wrong
+    sequence.py SERVER --minutes 2           the directed traces of traces.py, then fuzz and print the steps done;
+                                             exits with 1 when the kernel is wrong
     sequence.py SERVER --seed 7 --steps N    the same for so many steps; runs of a seed are always the same
     sequence.py SERVER --run SEED            one run again
     sequence.py SERVER --replay FILE         a trace that a failing run has written
@@ -18,6 +19,7 @@ import random
 import sys
 import time
 
+import traces
 import twin as spec
 from machine import Diverged, Pair, Server
 from twin import EMPTY, OPEN, LIVE, CUTTING, LOST, PAGE, SLICE, ENVC, MACHINE
@@ -479,6 +481,8 @@ def main():
         wrong = replay(server, *trace_read(options.replay), True)
         print(wrong or 'nothing is wrong')
         return bool(wrong)
+    if options.minutes and traces.run_all(server):
+        return 1
     seed = options.seed * 1000000 if options.run is None else options.run
     while True:
         found = run(server, seed, statistics)

@@ -35,16 +35,16 @@ def host_sum(path):
 @pytest.mark.parametrize("program", ["sum", "sum_large"])
 def test_real_file(real_file, program, smp):
     result = exo_qemu.run(program, real_file.name, files=[real_file], smp=smp)
-    assert result.status == 0, result
-    assert host_sum(real_file) in result.lines, result
+    assert result.status == 0, str(result)
+    assert host_sum(real_file) in result.lines, str(result)
 
 
 @pytest.mark.parametrize("smp", [1, 4])
 def test_real_file_by_two_programs_at_once(real_file, smp):
     program = ["sum", real_file.name]
     result = exo_qemu.run(*program, "+", *program, files=[real_file], smp=smp)
-    assert result.status == 0, result
-    assert result.lines.count(host_sum(real_file)) == 2, result
+    assert result.status == 0, str(result)
+    assert result.lines.count(host_sum(real_file)) == 2, str(result)
 
 
 @pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 4095, 4096, 4097, 2 << 20])
@@ -52,12 +52,12 @@ def test_sizes_at_the_edges(tmp_path, size):
     path = tmp_path / f"file-{size}"
     path.write_bytes((hashlib.sha256(b"exo").digest() * (size // 32 + 1))[:size])
     result = exo_qemu.run("sum", path.name, files=[path])
-    assert result.status == 0, result
-    assert host_sum(path) in result.lines, result
+    assert result.status == 0, str(result)
+    assert host_sum(path) in result.lines, str(result)
 
 
 def test_name_that_is_taken(tmp_path):
     path = tmp_path / "hello"
     path.write_text("not a program")
     result = exo_qemu.run("hello", files=[path])
-    assert result.status == 2 and "already" in result.output, result
+    assert result.status == 2 and "already" in result.output, str(result)

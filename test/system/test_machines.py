@@ -12,25 +12,25 @@ HEADER = exo_qemu.pack.HEADER
 @pytest.mark.parametrize("mem", ["64M", "128M", "1G", "3G", "4G"])
 def test_memory_sizes(mem, smp):
     result = exo_qemu.run("hello", mem=mem, smp=smp)
-    assert result.status == 0, result
+    assert result.status == 0, str(result)
 
 
 @pytest.mark.parametrize("smp", [2, 3, 8])
 def test_hart_counts(smp):
     result = exo_qemu.run("two", smp=smp)
-    assert result.status == 0, result
+    assert result.status == 0, str(result)
 
 
 def test_boot_hart_varies():
     # Which hart boots is random on this machine, so a few boots see several.
     for _ in range(4):
         result = exo_qemu.run("hello", smp=4)
-        assert result.status == 0, result
+        assert result.status == 0, str(result)
 
 
 def stops_with_one_line(result):
-    assert result.status != 0, result
-    assert len(result.lines) == 1, result
+    assert result.status != 0, str(result)
+    assert len(result.lines) == 1, str(result)
 
 
 def shortened_to(size):

@@ -10,40 +10,40 @@ import pytest
 
 def test_hello_is_the_default_and_says_what_to_try():
     result = exo_qemu.run()
-    assert result.status == 0, result
-    assert "hello" in result.output.lower(), result
-    assert "scripts/run -- fault" in result.output, result
+    assert result.status == 0, str(result)
+    assert "hello" in result.output.lower(), str(result)
+    assert "scripts/run -- fault" in result.output, str(result)
 
 
 @pytest.mark.parametrize("smp", [1, 4])
 @pytest.mark.parametrize("program", ["hello", "hello_large", "fault", "raw", "two"])
 def test_program_ends_well(program, smp):
     result = exo_qemu.run(program, smp=smp)
-    assert result.status == 0, result
+    assert result.status == 0, str(result)
     assert result.lines, "it printed nothing"
 
 
 def test_several_programs_at_once():
     result = exo_qemu.run("hello", "+", "raw", "+", "hello", smp=4)
-    assert result.status == 0, result
+    assert result.status == 0, str(result)
 
 
 def test_status_of_the_program_is_the_status_of_the_script():
     result = exo_qemu.run("sum", "there-is-no-such-file")
-    assert 0 < result.status < 126, result
-    assert "there-is-no-such-file" in result.output, result
+    assert 0 < result.status < 126, str(result)
+    assert "there-is-no-such-file" in result.output, str(result)
 
 
 def test_unknown_program_is_named():
     result = exo_qemu.run("no-such-program")
-    assert result.status == 2, result
-    assert "no-such-program" in result.output and "hello" in result.output, result
+    assert result.status == 2, str(result)
+    assert "no-such-program" in result.output and "hello" in result.output, str(result)
 
 
 def test_missing_file_is_named():
     result = exo_qemu.run("hello", files=["no/such/file"])
-    assert result.status == 2, result
-    assert "no/such/file" in result.output, result
+    assert result.status == 2, str(result)
+    assert "no/such/file" in result.output, str(result)
 
 
 def test_interrupt_ends_qemu():

@@ -11,5 +11,5 @@ PROGRAMS.append("libc_large")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_hostile_program(program, smp):
     result = exo_qemu.run(program, smp=smp, seconds=120)
-    assert result.status == 0, result
+    assert result.status == 0, str(result)
     assert result.lines, "it printed nothing"

@@ -5,8 +5,8 @@
  * A call is made by `li a7, NUMBER; ecall` with its arguments in a0 to a6.
  * The kernel returns to the address in ra, so a stub is two instructions
  * reached by `jal`.  a0 holds the result: zero or more is success, a negative
- * number is an `enum exo_error`, and then a1 holds the detail that docs/abi.md
- * names for it.  Registers s0 to s11, sp and tp survive a call; t0 to t6, ra
+ * number is an `enum exo_error`; for some of either a1 holds a detail, which
+ * docs/abi.md names.  Registers s0 to s11, sp and tp survive a call; t0 to t6, ra
  * and the other argument registers do not.  gp is never switched: after a call
  * that lets another program run it holds anything, and programs do not use it.
  *

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device-tree reader on the trees of dts/, on trees built here at the
+ * limits, and on broken ones.  Expectations are written out for the first, and
+ * come from libfdt (devicetree_oracle.h) for all.  Every blob lies in a heap
+ * block of just its size, so ASan sees a byte read beside it.
+ *
+ * EXO_QEMU_DTB may name a blob that QEMU wrote (-M virt,dumpdtb=FILE): it is
+ * then read and compared too.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "devicetree_oracle.h"
+
+#define BOOT_HART 1
+#define MIB_FRAMES 256
+
+struct blob {
+    char *bytes;
+    size_t length;
+};
+
+static const char *const trees[] = {"virt-like", "hifive-like", "visionfive-like"};
+#define TREES (sizeof(trees) / sizeof(trees[0]))
+
+static struct blob file_read(const char *path) {
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    struct blob blob = {malloc(1 << 21), 0};
+    blob.length = fread(blob.bytes, 1, 1 << 21, file);
+    fclose(file);
+    assert_true(blob.length > 0 && blob.length < 1 << 21);
+    blob.bytes = realloc(blob.bytes, blob.length);
+    return blob;
+}
+
+static struct blob tree_read(const char *name) {
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s.dtb", DTB_DIR, name);
+    return file_read(path);
+}
+
+/* Read a blob, compare with libfdt if it takes the blob too, and return the reader's answer. */
+static const char *check(const void *bytes, size_t length, struct devicetree *tree) {
+    memset(tree, 0, sizeof(*tree));
+    const char *error = devicetree_read(bytes, length, BOOT_HART, tree);
+    if (oracle_applies(bytes, length)) {
+        struct oracle oracle;
+        bool accepted = oracle_read(bytes, BOOT_HART, &oracle);
+        if (accepted != (error == NULL)) fail_msg("reader says: %s", error ? error : "accepted");
+        const char *difference = accepted ? oracle_difference(tree, &oracle.tree) : NULL;
+        if (difference != NULL) fail_msg("differs from libfdt in: %s", difference);
+    }
+    return error;
+}
+
+static void accepted(const void *bytes, size_t length, struct devicetree *tree) {
+    const char *error = check(bytes, length, tree);
+    if (error != NULL) fail_msg("refused: %s", error);
+    assert_true(oracle_applies(bytes, length));
+}
+
+static void range_is(struct frame_range range, uint64_t first, uint64_t count) {
+    assert_int_equal(range.first, first);
+    assert_int_equal(range.count, count);
+}
+
+static void virt_like(void **state) {
+    (void)state;
+    struct devicetree tree;
+    struct blob blob = tree_read("virt-like");
+    accepted(blob.bytes, blob.length, &tree);
+    const struct machine *machine = &tree.machine;
+    assert_int_equal(machine->bank_count, 1);
+    range_is(machine->bank[0], 0x80000, 128 * MIB_FRAMES);
+    assert_int_equal(machine->reserved_count, 1);
+    range_is(machine->reserved[0], 0x80000, 128);
+    static const uint64_t ids[] = {1, 0, 2, 3};
+    static const uint64_t flags[] = {EXO_HART_SSTC, EXO_HART_SSTC, 0, EXO_HART_SSTC};
+    assert_int_equal(machine->hart_count, 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(machine->hart[i].id, ids[i]);
+        assert_int_equal(machine->hart[i].flags, flags[i]);
+    }
+    assert_int_equal(machine->timebase_hz, 10000000);
+    assert_int_equal(machine->archive_address, 0x84200000);
+    assert_int_equal(machine->archive_bytes, 0x100400);
+    assert_int_equal(tree.uart.kind, UART_NS16550);
+    assert_int_equal(tree.uart.address, 0x10000000);
+    assert_int_equal(tree.uart.shift, 0);
+    assert_int_equal(tree.uart.width, 1);
+    assert_int_equal(tree.test_device, 0x100000);
+    free(blob.bytes);
+}
+
+static void hifive_like(void **state) {
+    (void)state;
+    struct devicetree tree;
+    struct blob blob = tree_read("hifive-like");
+    accepted(blob.bytes, blob.length, &tree);
+    const struct machine *machine = &tree.machine;
+    assert_int_equal(machine->bank_count, 1);
+    range_is(machine->bank[0], 0x80000, 8190 * MIB_FRAMES); /* the odd MiB at the end is not used */
+    assert_int_equal(machine->reserved_count, 1);
+    range_is(machine->reserved[0], 0x80000, 64);
+    assert_int_equal(machine->hart_count, 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(machine->hart[i].id, i + 1);
+        assert_int_equal(machine->hart[i].flags, 0);
+    }
+    assert_int_equal(machine->timebase_hz, 1000000);
+    assert_int_equal(machine->archive_bytes, 0);
+    assert_int_equal(tree.uart.kind, UART_SIFIVE);
+    assert_int_equal(tree.uart.address, 0x10010000);
+    assert_int_equal(tree.test_device, 0);
+    free(blob.bytes);
+}
+
+static void visionfive_like(void **state) {
+    (void)state;
+    struct devicetree tree;
+    struct blob blob = tree_read("visionfive-like");
+    accepted(blob.bytes, blob.length, &tree);
+    const struct machine *machine = &tree.machine;
+    assert_int_equal(machine->bank_count, 2);
+    range_is(machine->bank[0], 0x40000, 3070 * MIB_FRAMES);
+    range_is(machine->bank[1], 0x100000, 5120 * MIB_FRAMES);
+    assert_int_equal(machine->reserved_count, 2);
+    range_is(machine->reserved[0], 0x40000, 64);
+    range_is(machine->reserved[1], 0x70000, 2); /* unaligned: rounded outwards */
+    assert_int_equal(machine->hart_count, 4);
+    assert_int_equal(machine->hart[0].id, 1);
+    assert_int_equal(machine->timebase_hz, 4000000);
+    assert_int_equal(machine->archive_address, 0x46100000);
+    assert_int_equal(machine->archive_bytes, 0x800000);
+    assert_int_equal(tree.uart.kind, UART_NS16550);
+    assert_int_equal(tree.uart.address, 0x10000000);
+    assert_int_equal(tree.uart.shift, 2);
+    assert_int_equal(tree.uart.width, 4);
+    assert_int_equal(tree.test_device, 0);
+    free(blob.bytes);
+}
+
+static void qemu_tree(void **state) {
+    (void)state;
+    const char *path = getenv("EXO_QEMU_DTB");
+    if (path == NULL) skip();
+    struct devicetree tree;
+    struct blob blob = file_read(path);
+    memset(&tree, 0, sizeof(tree));
+    struct oracle oracle;
+    uint64_t boot_hart = 0;
+    assert_true(oracle_applies(blob.bytes, blob.length));
+    assert_true(oracle_read(blob.bytes, boot_hart, &oracle));
+    assert_null(devicetree_read(blob.bytes, blob.length, boot_hart, &tree));
+    assert_null(oracle_difference(&tree, &oracle.tree));
+    assert_int_not_equal(tree.uart.kind, UART_NONE);
+    free(blob.bytes);
+}
+
+/* A blob that ends anywhere is refused, whether its header says so or not. */
+static void truncated(void **state) {
+    (void)state;
+    struct devicetree tree;
+    for (size_t t = 0; t < TREES; t++) {
+        struct blob whole = tree_read(trees[t]);
+        for (size_t length = 0; length < whole.length; length++) {
+            char *cut = malloc(length + (length == 0));
+            memcpy(cut, whole.bytes, length);
+            assert_non_null(check(cut, length, &tree));
+            if (length >= FDT_V17_SIZE) {
+                fdt_set_totalsize(cut, (uint32_t)length);
+                assert_non_null(check(cut, length, &tree));
+            }
+            free(cut);
+        }
+        free(whole.bytes);
+    }
+}
+
+/* Any word of a blob may hold anything; most harm is done by tokens, lengths and offsets. */
+static void corrupt_words(void **state) {
+    (void)state;
+    static const uint32_t values[] = {0,          1,          2,       3,          4,
+                                      5,          9,          0x7f,    0x80000000, 0x7ffffffc,
+                                      0xfffffff4, 0xfffffffc, 0x10000, 0x1000,     0xffffffff};
+    struct devicetree tree;
+    for (size_t t = 0; t < TREES; t++) {
+        struct blob blob = tree_read(trees[t]);
+        for (size_t at = 0; at + 4 <= blob.length; at += 4) {
+            char kept[4];
+            memcpy(kept, blob.bytes + at, 4);
+            for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
+                fdt32_st(blob.bytes + at, values[v]);
+                check(blob.bytes, blob.length, &tree);
+            }
+            memcpy(blob.bytes + at, kept, 4);
+        }
+        accepted(blob.bytes, blob.length, &tree);
+        free(blob.bytes);
+    }
+}
+
+/* Any byte may be changed: names and values, and lengths by a little. */
+static void corrupt_bytes(void **state) {
+    (void)state;
+    static const unsigned char changes[] = {1, 4, 0x80, 0xff};
+    struct devicetree tree;
+    for (size_t t = 0; t < TREES; t++) {
+        struct blob blob = tree_read(trees[t]);
+        for (size_t at = 0; at < blob.length; at++) {
+            for (size_t c = 0; c < sizeof(changes); c++) {
+                blob.bytes[at] = (char)(blob.bytes[at] ^ changes[c]);
+                check(blob.bytes, blob.length, &tree);
+                blob.bytes[at] = (char)(blob.bytes[at] ^ changes[c]);
+            }
+        }
+        free(blob.bytes);
+    }
+}
+
+static void unaligned(void **state) {
+    (void)state;
+    struct devicetree tree;
+    struct devicetree moved;
+    struct blob blob = tree_read("virt-like");
+    accepted(blob.bytes, blob.length, &tree);
+    char *shifted = malloc(blob.length + 1);
+    memcpy(shifted + 1, blob.bytes, blob.length);
+    memset(&moved, 0, sizeof(moved));
+    assert_null(devicetree_read(shifted + 1, blob.length, BOOT_HART, &moved));
+    assert_null(oracle_difference(&tree, &moved));
+    free(shifted);
+    free(blob.bytes);
+}
+
+/* What a built tree has; the rest is as small as the reader accepts. */
+struct plan {
+    uint32_t harts;        /* ids 1 to `harts` */
+    uint32_t banks;        /* 2 MiB each, every other 2 MiB from 1 GiB, in falling order */
+    uint32_t reserved;     /* children of /reserved-memory */
+    uint32_t depth;        /* nodes within each other in /soc */
+    uint64_t more_address; /* one more bank */
+    uint64_t more_size;
+    const char *stdout_path;
+    const char *alias;   /* of serial0 */
+    uint32_t soc_offset; /* not 0: /soc sees its children at another address */
+    uint32_t width;      /* of the UART's registers, 4 bytes apart */
+};
+
+static void reg(void *fdt, uint64_t address, uint64_t size) {
+    fdt64_t value[2] = {cpu_to_fdt64(address), cpu_to_fdt64(size)};
+    fdt_property(fdt, "reg", value, sizeof(value));
+}
+
+static void text(void *fdt, const char *name, const char *value) {
+    if (value != NULL) fdt_property(fdt, name, value, (int)strlen(value) + 1);
+}
+
+static struct blob build(const struct plan *plan) {
+    size_t room = 1 << 16;
+    char *fdt = malloc(room);
+    char name[32];
+    assert_int_equal(fdt_create(fdt, (int)room), 0);
+    fdt_finish_reservemap(fdt);
+    fdt_begin_node(fdt, "");
+    fdt_property_u32(fdt, "#address-cells", 2);
+    fdt_property_u32(fdt, "#size-cells", 2);
+    for (uint32_t i = plan->banks; i > 0; i--) {
+        snprintf(name, sizeof(name), "memory@%u", i);
+        fdt_begin_node(fdt, name);
+        fdt_property_string(fdt, "device_type", "memory");
+        reg(fdt, 0x40000000 + (i - 1) * 2 * ORACLE_GROUP, ORACLE_GROUP);
+        fdt_end_node(fdt);
+    }
+    if (plan->more_size > 0) {
+        fdt_begin_node(fdt, "memory@more");
+        fdt_property_string(fdt, "device_type", "memory");
+        reg(fdt, plan->more_address, plan->more_size);
+        fdt_end_node(fdt);
+    }
+    fdt_begin_node(fdt, "reserved-memory");
+    fdt_property_u32(fdt, "#address-cells", 2);
+    fdt_property_u32(fdt, "#size-cells", 2);
+    for (uint32_t i = 0; i < plan->reserved; i++) {
+        snprintf(name, sizeof(name), "range@%u", i);
+        fdt_begin_node(fdt, name);
+        reg(fdt, 0x40000000 + i * 4096ull, 4096);
+        fdt_end_node(fdt);
+    }
+    fdt_end_node(fdt);
+    fdt_begin_node(fdt, "cpus");
+    fdt_property_u32(fdt, "#address-cells", 1);
+    fdt_property_u32(fdt, "#size-cells", 0);
+    fdt_property_u32(fdt, "timebase-frequency", 1000);
+    for (uint32_t i = plan->harts; i > 0; i--) {
+        snprintf(name, sizeof(name), "cpu@%x", i);
+        fdt_begin_node(fdt, name);
+        fdt_property_string(fdt, "device_type", "cpu");
+        fdt_property_string(fdt, "mmu-type", "riscv,sv39");
+        fdt_property_u32(fdt, "reg", i);
+        fdt_end_node(fdt);
+    }
+    fdt_end_node(fdt);
+    fdt_begin_node(fdt, "soc");
+    fdt_property_u32(fdt, "#address-cells", 2);
+    fdt_property_u32(fdt, "#size-cells", 2);
+    if (plan->soc_offset != 0) {
+        fdt64_t ranges[3] = {0, cpu_to_fdt64(plan->soc_offset), cpu_to_fdt64(0x40000000)};
+        fdt_property(fdt, "ranges", ranges, sizeof(ranges));
+    } else {
+        fdt_property(fdt, "ranges", NULL, 0);
+    }
+    fdt_begin_node(fdt, "serial@1000");
+    fdt_property_string(fdt, "compatible", "ns16550a");
+    reg(fdt, 0x1000, 0x100);
+    fdt_property_u32(fdt, "reg-shift", 2);
+    fdt_property_u32(fdt, "reg-io-width", plan->width);
+    fdt_end_node(fdt);
+    for (uint32_t i = 0; i < plan->depth; i++) fdt_begin_node(fdt, "deeper");
+    fdt_property_string(fdt, "compatible", "sifive,test0");
+    reg(fdt, 0x2000, 0x1000);
+    for (uint32_t i = 0; i < plan->depth; i++) fdt_end_node(fdt);
+    fdt_end_node(fdt);
+    /* After all that they speak of, unlike in the trees of dts/. */
+    fdt_begin_node(fdt, "chosen");
+    text(fdt, "stdout-path", plan->stdout_path);
+    fdt_end_node(fdt);
+    fdt_begin_node(fdt, "aliases");
+    text(fdt, "serial0", plan->alias);
+    fdt_end_node(fdt);
+    fdt_end_node(fdt);
+    assert_int_equal(fdt_finish(fdt), 0);
+    size_t length = fdt_totalsize(fdt);
+    return (struct blob){realloc(fdt, length), length};
+}
+
+static const char *built(struct plan plan, struct devicetree *tree) {
+    if (plan.width == 0) plan.width = 1;
+    struct blob blob = build(&plan);
+    assert_true(oracle_applies(blob.bytes, blob.length));
+    const char *error = check(blob.bytes, blob.length, tree);
+    free(blob.bytes);
+    return error;
+}
+
+static void counts_at_their_limits(void **state) {
+    (void)state;
+    struct devicetree tree;
+    struct plan plan = {
+        .harts = EXO_HARTS_MAX, .banks = EXO_BANKS_MAX, .reserved = MACHINE_RESERVED_MAX};
+    assert_null(built(plan, &tree));
+    assert_int_equal(tree.machine.hart_count, EXO_HARTS_MAX);
+    assert_int_equal(tree.machine.bank_count, EXO_BANKS_MAX);
+    assert_int_equal(tree.machine.reserved_count, MACHINE_RESERVED_MAX);
+    range_is(tree.machine.bank[0], 0x40000, EXO_GROUP_FRAMES);
+
+    /* Cut, and the boot hart, which comes last in the tree, is not what is left out. */
+    plan.harts = EXO_HARTS_MAX + 10;
+    plan.banks = EXO_BANKS_MAX + 1;
+    assert_null(built(plan, &tree));
+    assert_int_equal(tree.machine.hart_count, EXO_HARTS_MAX);
+    assert_int_equal(tree.machine.hart[0].id, BOOT_HART);
+    assert_int_equal(tree.machine.bank_count, EXO_BANKS_MAX);
+
+    plan.reserved++;
+    assert_string_equal(built(plan, &tree), "the device tree reserves too many ranges of memory");
+}
+
+static void what_is_missing(void **state) {
+    (void)state;
+    struct devicetree tree;
+    assert_string_equal(built((struct plan){.harts = 2}, &tree), "the device tree names no memory");
+    assert_string_equal(built((struct plan){.banks = 1}, &tree),
+                        "the boot hart is not an enabled hart with an MMU in the device tree");
+    assert_string_equal(devicetree_read("not a device tree at all, but long enough", 42, 0, &tree),
+                        "there is no device tree");
+    assert_string_equal(devicetree_read("", 0, 0, &tree), "there is no device tree");
+}
+
+static void odd_banks(void **state) {
+    (void)state;
+    struct devicetree tree;
+    struct plan plan = {.harts = 1, .banks = 2};
+    plan.more_address = 0x40000000 + ORACLE_GROUP; /* just the gap between the two */
+    plan.more_size = ORACLE_GROUP;
+    assert_null(built(plan, &tree));
+    assert_int_equal(tree.machine.bank_count, 3);
+    plan.more_size = ORACLE_GROUP + 4096; /* its last frame is no whole group */
+    assert_null(built(plan, &tree));
+    plan.more_size = 2 * ORACLE_GROUP;
+    assert_string_equal(built(plan, &tree), "banks of memory overlap in the device tree");
+    plan.more_address = 0xffffffffffe00000; /* up to the very end, and round it */
+    plan.more_size = 0x400000;
+    assert_null(built(plan, &tree));
+    assert_int_equal(tree.machine.bank_count, 2);
+    plan.more_address = DEVICETREE_RAM_LIMIT - ORACLE_GROUP;
+    plan.more_size = UINT64_MAX;
+    assert_null(built(plan, &tree));
+    assert_int_equal(tree.machine.bank_count, 3);
+    range_is(tree.machine.bank[2], plan.more_address / 4096, EXO_GROUP_FRAMES);
+    plan.more_address = 0x50001000; /* holds no whole group */
+    plan.more_size = 2 * ORACLE_GROUP - 8192;
+    assert_null(built(plan, &tree));
+    assert_int_equal(tree.machine.bank_count, 2);
+}
+
+static enum uart_kind console(const char *stdout_path, const char *alias, uint32_t soc_offset,
+                              uint32_t width) {
+    struct devicetree tree;
+    struct plan plan = {.harts = 1,
+                        .banks = 1,
+                        .stdout_path = stdout_path,
+                        .alias = alias,
+                        .soc_offset = soc_offset,
+                        .width = width};
+    assert_null(built(plan, &tree));
+    return tree.uart.kind;
+}
+
+static void console_paths(void **state) {
+    (void)state;
+    static const char *const good[] = {"/soc/serial@1000", "/soc/serial", "//soc//serial@1000//",
+                                       "/soc/serial@1000:115200n8"};
+    static const char *const bad[] = {"/",          "",
+                                      ":9600",      "/soc",
+                                      "/soc/seri",  "/soc/serial@1",
+                                      "/serial",    "/soc/serial@1000/x",
+                                      "soc/serial", "serial1",
+                                      "serial",     "/soc/serial@1000x"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_int_equal(console(good[i], NULL, 0, 1), UART_NS16550);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(console(bad[i], "/soc/serial@1000", 0, 1), UART_NONE);
+    assert_int_equal(console(NULL, NULL, 0, 1), UART_NONE);
+    assert_int_equal(console("serial0:9600", "/soc/serial@1000", 0, 4), UART_NS16550);
+    assert_int_equal(console("serial0", "serial0", 0, 4), UART_NONE);
+    assert_int_equal(console("serial0", NULL, 0, 4), UART_NONE);
+    /* Not where reg says, or not as the driver can read it: better none. */
+    assert_int_equal(console("/soc/serial", NULL, 0x1000, 1), UART_NONE);
+    assert_int_equal(console("/soc/serial", NULL, 0, 2), UART_NONE);
+}
+
+static void deep_nodes(void **state) {
+    (void)state;
+    struct devicetree tree;
+    for (uint32_t depth = 1; depth < 60; depth++)
+        assert_null(built((struct plan){.harts = 1, .banks = 1, .depth = depth}, &tree));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(virt_like),
+        cmocka_unit_test(hifive_like),
+        cmocka_unit_test(visionfive_like),
+        cmocka_unit_test(qemu_tree),
+        cmocka_unit_test(truncated),
+        cmocka_unit_test(corrupt_words),
+        cmocka_unit_test(corrupt_bytes),
+        cmocka_unit_test(unaligned),
+        cmocka_unit_test(counts_at_their_limits),
+        cmocka_unit_test(what_is_missing),
+        cmocka_unit_test(odd_banks),
+        cmocka_unit_test(console_paths),
+        cmocka_unit_test(deep_nodes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
