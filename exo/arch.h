@@ -20,8 +20,6 @@
  *   void arch_tlb_flush_all(void)           sfence.vma of everything, this hart
  *   void arch_instruction_fence(void)       fence.i, this hart
  *   void arch_root_write(uint64_t satp)     a change of the page-table root
- *   arch_call_rarely(function, argument)    call void function(struct exo_env *) from a hot path, which
- *                                           pays nothing for it unless it happens
  */
 #pragma once
 #include <stdbool.h>

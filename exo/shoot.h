@@ -33,7 +33,7 @@ static inline void space_shoot(struct exo_env *space) {
     __atomic_thread_fence(__ATOMIC_RELEASE);
     *(volatile uint64_t *)&space->tlb_gen = generation;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (arch_hart()->others) arch_call_rarely(shoot_others, space);
+    if (unlikely(arch_hart()->others)) shoot_others(space);
     if (arch_hart()->space == space) {
         arch_hart()->seen[space->asid] = generation;
         arch_tlb_flush(space->asid);

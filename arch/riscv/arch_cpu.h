@@ -61,14 +61,6 @@ static inline void arch_tlb_flush_all(void) {
     asm volatile("sfence.vma" : : : "memory");
 }
 
-/* Through a thunk in trap.S that keeps every register but ra, a0 and t0. */
-#define arch_call_rarely(function, argument)                                                 \
-    do {                                                                                     \
-        register struct exo_env *a0 asm("a0") = (argument);                                  \
-        register void (*t0)(struct exo_env *) asm("t0") = (function);                        \
-        asm volatile("call call_keeping_registers" : "+r"(a0), "+r"(t0) : : "ra", "memory"); \
-    } while (0)
-
 static inline void arch_instruction_fence(void) { asm volatile("fence.i" : : : "memory"); }
 
 static inline void arch_root_write(uint64_t satp) {

@@ -340,8 +340,7 @@ static const char *structure_check(struct reader *reader) {
     do {
         reader->node[0] = token.next; /* in the end the last token: around the root is nothing */
         token = token_read(reader, token.next);
-        if (token.kind == 0 || (token.kind == TOKEN_PROPERTY && depth == 0) ||
-            (token.kind == TOKEN_END_NODE && depth == 0))
+        if (token.kind == 0 || (token.kind == TOKEN_END_NODE && depth == 0))
             return "the structure of the device tree is broken";
         depth += token.kind == TOKEN_BEGIN_NODE;
         depth -= token.kind == TOKEN_END_NODE;

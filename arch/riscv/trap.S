@@ -352,22 +352,6 @@ yield_enter:
     call hart_switch
     j arch_enter
 
-/* Call the function in t0 with a0, keeping what C would take for its own: arch_call_rarely. */
-    .globl call_keeping_registers
-call_keeping_registers:
-    addi sp, sp, -256
-    sd ra, 0(sp)
-    .irp n, 6, 7, 11, 12, 13, 14, 15, 16, 28, 29
-    sd x\n, 8 * \n(sp)
-    .endr
-    jalr t0
-    .irp n, 6, 7, 11, 12, 13, 14, 15, 16, 28, 29
-    ld x\n, 8 * \n(sp)
-    .endr
-    ld ra, 0(sp)
-    addi sp, sp, 256
-    ret
-
 trap_in_kernel:
     csrr a0, scause
     csrr a1, sepc

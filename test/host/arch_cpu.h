@@ -10,9 +10,6 @@
 
 #include "hart.h"
 
-/* Call something seldom needed from a hot path. */
-#define arch_call_rarely(function, argument) (function)(argument)
-
 /* First byte and size of modelled RAM, and where the host keeps it. */
 #define HOST_RAM_ADDRESS 0x80000000ul
 #define HOST_RAM_FRAME (HOST_RAM_ADDRESS >> EXO_FRAME_SHIFT)

@@ -12,7 +12,7 @@
 #define R EXO_PAGE_R
 #define W EXO_PAGE_W
 #define ROUNDS 3000
-#define SECONDS 3
+#define SECONDS 2
 #define FRAMES 64
 #define THREADS_MAX 3
 #define OWN 0x0e11                      /* what the other hart may see in the frame */
@@ -228,7 +228,7 @@ static volatile uint64_t made[THREADS_MAX + 1], made_wrong, ended;
 
 /* Pages and TABLEs of one piece of address space: some calls must fail, and none may be half done. */
 static void maps(uint64_t number, uint64_t va) {
-    for (uint64_t round = 0; round < ROUNDS / 2 && !late(2 * SECONDS); round++) {
+    for (uint64_t round = 0; round < ROUNDS / 2 && !late(SECONDS); round++) {
         uint64_t at = va + (round + number) % 4 * 4 * EXO_FRAME_BYTES;
         int64_t value = exo_page_map(EXO_SELF, at, memory, first, 8, R | W).value;
         if (value < 0 && value != EXO_EPRESENT) made_wrong++;
@@ -244,7 +244,7 @@ static void maps(uint64_t number, uint64_t va) {
 /* Each thread works on slots of its own, all of them below one capability. */
 static void derives(uint64_t number, uint64_t from) {
     uint64_t into = EXO_HANDLE(2, 1 + 3 * number);
-    for (uint64_t round = 0; round < ROUNDS / 2 && !late(2 * SECONDS); round++) {
+    for (uint64_t round = 0; round < ROUNDS / 2 && !late(SECONDS); round++) {
         struct exo_result own = exo_cap_derive(from, into, first + number, 4, R | W, 0, 0);
         if (own.value < 0) {
             made_wrong++;
@@ -297,7 +297,7 @@ static void enters(uint64_t a0, uint64_t a1) {
 }
 
 static void yields(uint64_t number, uint64_t env) {
-    for (uint64_t round = 0; round < ROUNDS / 2 && !late(2 * SECONDS); round++) {
+    for (uint64_t round = 0; round < ROUNDS / 2 && !late(SECONDS); round++) {
         int64_t value = exo_yield(env).value;
         if (value && value != EXO_ESTATE) made_wrong++;
         made[number]++;

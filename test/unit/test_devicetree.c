@@ -182,6 +182,70 @@ static void truncated(void **state) {
     }
 }
 
+/* The same tree with its structure block last, so that nothing in the blob follows it. */
+static struct blob structure_last(struct blob blob) {
+    uint32_t strings = fdt_size_dt_strings(blob.bytes);
+    uint32_t structure = fdt_size_dt_struct(blob.bytes);
+    uint32_t start = fdt_off_mem_rsvmap(blob.bytes);
+    uint32_t reserved = (uint32_t)(fdt_num_mem_rsv(blob.bytes) + 1) * 16;
+    struct blob moved = {calloc(1, blob.length + 4), 0};
+    memcpy(moved.bytes, blob.bytes, start + reserved);
+    uint32_t at = start + reserved;
+    memcpy(moved.bytes + at, blob.bytes + fdt_off_dt_strings(blob.bytes), strings);
+    fdt_set_off_dt_strings(moved.bytes, at);
+    at = (at + strings + 3) / 4 * 4;
+    memcpy(moved.bytes + at, blob.bytes + fdt_off_dt_struct(blob.bytes), structure);
+    fdt_set_off_dt_struct(moved.bytes, at);
+    moved.length = at + structure;
+    fdt_set_totalsize(moved.bytes, (uint32_t)moved.length);
+    moved.bytes = realloc(moved.bytes, moved.length);
+    free(blob.bytes);
+    return moved;
+}
+
+/* Blocks that lie or end where they must not; each case leaves the rest of the blob as it was. */
+static void broken_blocks(void **state) {
+    (void)state;
+    static const char outside[] = "a block of the device tree lies outside it";
+    static const char broken[] = "the structure of the device tree is broken";
+    struct devicetree tree;
+    struct blob blob = structure_last(tree_read("hifive-like"));
+    uint32_t structure = fdt_size_dt_struct(blob.bytes);
+    char *end = blob.bytes + blob.length - 4;
+    char *last_name =
+        blob.bytes + fdt_off_dt_strings(blob.bytes) + fdt_size_dt_strings(blob.bytes) - 1;
+    accepted(blob.bytes, blob.length, &tree);
+
+    fdt_set_size_dt_struct(blob.bytes, structure + 4096);
+    assert_string_equal(check(blob.bytes, blob.length, &tree), outside);
+    fdt_set_size_dt_struct(blob.bytes, structure - 1);
+    assert_string_equal(check(blob.bytes, blob.length, &tree), outside);
+    fdt_set_size_dt_struct(blob.bytes, structure - 4);
+    assert_string_equal(check(blob.bytes, blob.length, &tree), broken);
+    fdt_set_size_dt_struct(blob.bytes, structure);
+
+    static const uint32_t tokens[] = {FDT_NOP, FDT_BEGIN_NODE, FDT_PROP, FDT_END_NODE, 7};
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+        fdt32_st(end, tokens[i]);
+        assert_string_equal(check(blob.bytes, blob.length, &tree), broken);
+    }
+    /* A last node whose name runs into the end, with nothing behind it. */
+    fdt32_st(end - 4, FDT_BEGIN_NODE);
+    memcpy(end, "name", 4);
+    assert_string_equal(check(blob.bytes, blob.length, &tree), broken);
+    fdt32_st(end - 4, FDT_END_NODE);
+    fdt32_st(end, FDT_END);
+
+    *last_name = 'x';
+    assert_string_equal(check(blob.bytes, blob.length, &tree),
+                        "the last name in the device tree has no end");
+    *last_name = '\0';
+    fdt_set_version(blob.bytes, 16);
+    assert_string_equal(check(blob.bytes, blob.length, &tree),
+                        "the device tree is of another version than 17");
+    free(blob.bytes);
+}
+
 /* Any word of a blob may hold anything; most harm is done by tokens, lengths and offsets. */
 static void corrupt_words(void **state) {
     (void)state;
@@ -189,8 +253,10 @@ static void corrupt_words(void **state) {
                                       5,          9,          0x7f,    0x80000000, 0x7ffffffc,
                                       0xfffffff4, 0xfffffffc, 0x10000, 0x1000,     0xffffffff};
     struct devicetree tree;
-    for (size_t t = 0; t < TREES; t++) {
-        struct blob blob = tree_read(trees[t]);
+    for (size_t t = 0; t < 2 * TREES; t++) {
+        struct blob blob = tree_read(trees[t / 2]);
+        if (t % 2 == 1) blob = structure_last(blob);
+        uint32_t strings = fdt_size_dt_strings(blob.bytes);
         for (size_t at = 0; at + 4 <= blob.length; at += 4) {
             char kept[4];
             memcpy(kept, blob.bytes + at, 4);
@@ -198,6 +264,8 @@ static void corrupt_words(void **state) {
                 fdt32_st(blob.bytes + at, values[v]);
                 check(blob.bytes, blob.length, &tree);
             }
+            fdt32_st(blob.bytes + at, strings); /* as a name: just behind the last */
+            check(blob.bytes, blob.length, &tree);
             memcpy(blob.bytes + at, kept, 4);
         }
         accepted(blob.bytes, blob.length, &tree);
@@ -321,6 +389,10 @@ static struct blob build(const struct plan *plan) {
     fdt_property_u32(fdt, "reg-shift", 2);
     fdt_property_u32(fdt, "reg-io-width", plan->width);
     fdt_end_node(fdt);
+    fdt_begin_node(fdt, "odd@1@2");
+    fdt_property_string(fdt, "compatible", "ns16550a");
+    reg(fdt, 0x3000, 0x100);
+    fdt_end_node(fdt);
     for (uint32_t i = 0; i < plan->depth; i++) fdt_begin_node(fdt, "deeper");
     fdt_property_string(fdt, "compatible", "sifive,test0");
     reg(fdt, 0x2000, 0x1000);
@@ -431,12 +503,14 @@ static void console_paths(void **state) {
                                       "/soc/seri",  "/soc/serial@1",
                                       "/serial",    "/soc/serial@1000/x",
                                       "soc/serial", "serial1",
-                                      "serial",     "/soc/serial@1000x"};
+                                      "serial",     "/soc/serial@1000x",
+                                      "/soc/odd@1"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_int_equal(console(good[i], NULL, 0, 1), UART_NS16550);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(console(bad[i], "/soc/serial@1000", 0, 1), UART_NONE);
     assert_int_equal(console(NULL, NULL, 0, 1), UART_NONE);
+    assert_int_equal(console("/soc/odd", NULL, 0, 1), UART_NS16550);
     assert_int_equal(console("serial0:9600", "/soc/serial@1000", 0, 4), UART_NS16550);
     assert_int_equal(console("serial0", "serial0", 0, 4), UART_NONE);
     assert_int_equal(console("serial0", NULL, 0, 4), UART_NONE);
@@ -454,19 +528,13 @@ static void deep_nodes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(virt_like),
-        cmocka_unit_test(hifive_like),
-        cmocka_unit_test(visionfive_like),
-        cmocka_unit_test(qemu_tree),
-        cmocka_unit_test(truncated),
-        cmocka_unit_test(corrupt_words),
-        cmocka_unit_test(corrupt_bytes),
-        cmocka_unit_test(unaligned),
-        cmocka_unit_test(counts_at_their_limits),
-        cmocka_unit_test(what_is_missing),
-        cmocka_unit_test(odd_banks),
-        cmocka_unit_test(console_paths),
-        cmocka_unit_test(deep_nodes),
+        cmocka_unit_test(virt_like),       cmocka_unit_test(hifive_like),
+        cmocka_unit_test(visionfive_like), cmocka_unit_test(qemu_tree),
+        cmocka_unit_test(truncated),       cmocka_unit_test(broken_blocks),
+        cmocka_unit_test(corrupt_words),   cmocka_unit_test(corrupt_bytes),
+        cmocka_unit_test(unaligned),       cmocka_unit_test(counts_at_their_limits),
+        cmocka_unit_test(what_is_missing), cmocka_unit_test(odd_banks),
+        cmocka_unit_test(console_paths),   cmocka_unit_test(deep_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
