@@ -26,7 +26,13 @@ bool env_is_dying(const struct exo_env *env) {
     return (own | leader) & EXO_FLAG_KILL;
 }
 
+/* Without init nobody holds the machine: then it stops, with one line. */
+static void init_check(const struct exo_env *env, const char *end) {
+    if (env->frame == info->init_env) arch_stop(end);
+}
+
 void env_kill(struct exo_env *env) {
+    init_check(env, "init has ended");
     uint64_t old = __atomic_fetch_or(frame_state(env->frame), EXO_FLAG_KILL, __ATOMIC_SEQ_CST);
     if (env_state(old) == EXO_STATE_RUN) arch_ipi(harts[env_hart(old)]);
 }
@@ -63,7 +69,7 @@ void env_answer(struct exo_env *env, int64_t value) {
 
 struct exo_env *env_exit(void) {
     struct hart *hart = arch_hart();
-    if (hart->env->frame == info->init_env) arch_stop("init has ended");
+    init_check(hart->env, "init has ended");
     __atomic_fetch_or(hart->state, EXO_FLAG_KILL, __ATOMIC_RELAXED);
     env_give_up(hart, EXO_STATE_READY);
     return slice_wait(hart, 0);

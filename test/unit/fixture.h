@@ -29,9 +29,12 @@
 #define VA 0x40000000ul
 #define ALL_RIGHTS 15
 
-/* The frames of the environments that `people` makes, on harts 1 and 2; init has them in slots 4 and 5. */
-#define A (FREE + 100)
-#define B (FREE + 110)
+/*
+ * The frames of the environments that `people` makes, on harts 1 and 2; init
+ * has them in slots 4 and 5.  The two have the same ASID, which is not init's.
+ */
+#define A (FREE + 101)
+#define B (FREE + 111)
 #define A_SLOT 4
 #define B_SLOT 5
 

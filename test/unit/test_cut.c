@@ -161,6 +161,50 @@ static void a_drop_goes_on_after_another_cut(void **state) {
     assert_int_equal(EXO_CAP_STATE(slot(1, 0)->word), EXO_SLOT_EMPTY);
 }
 
+/* A revocation of init's slot 6 that stands at its 65th child; returns that child. */
+static const struct exo_cap *walk_half_way(void) {
+    GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 80, ALL_RIGHTS, 0, 0);
+    for (uint64_t table = 1; table <= 3; table++)
+        GOOD(0, caps_add, handle(0, 0), FREE + 200 + table);
+    for (uint64_t i = 0; i < 75; i++)
+        GOOD(0, cap_derive, handle(0, 6), place(32 + i / 31 * 32 + i % 31 + 1), FREE, 1 + i % 3,
+             ALL_RIGHTS, 0, 0);
+    GOOD(0, cap_derive, handle(0, 6), place(32 + 64 + 20), FREE + 70, 10, ALL_RIGHTS, 0, 0);
+    assert_int_equal(CALL(0, cap_revoke, handle(0, 6), FREE + 40, 0).value, EXO_EAGAIN);
+    assert_int_equal(slot(0, 6)->pass, EXO_PASS_CUT);
+    return cap_at(slot(0, 6)->walk);
+}
+
+static void walk_goes_on(void) {
+    assert_int_equal(JOB(0, cap_revoke, handle(0, 6), FREE + 40, 0), 0);
+    assert_int_equal(EXO_CAP_STATE(slot(0, 32 + 64 + 20)->word), EXO_SLOT_LOST);
+}
+
+static void a_walk_follows_a_child_that_moves(void **state) {
+    (void)state;
+    const struct exo_cap *at = walk_half_way();
+    GOOD(0, cap_grant, cap_handle(at), EXO_NONE, place(8), 0, 0);
+    assert_ptr_equal(cap_at(slot(0, 6)->walk), slot(0, 8));
+    walk_goes_on();
+    assert_int_equal(EXO_CAP_STATE(slot(0, 8)->word), EXO_SLOT_LIVE);
+}
+
+static void a_walk_leaves_a_child_that_goes(void **state) {
+    (void)state;
+    const struct exo_cap *at = walk_half_way();
+    assert_int_equal(JOB(0, cap_drop, cap_handle(at), at->first), 0);
+    assert_ptr_not_equal(cap_at(slot(0, 6)->walk), at);
+    walk_goes_on();
+}
+
+static void a_walk_begins_again_for_a_new_child(void **state) {
+    (void)state;
+    walk_half_way();
+    GOOD(0, cap_derive, handle(0, 6), place(9), FREE + 60, 4, ALL_RIGHTS, 0, 0);
+    walk_goes_on();
+    assert_int_equal(EXO_CAP_STATE(slot(0, 9)->word), EXO_SLOT_LOST);
+}
+
 static void a_revoked_environment_name_is_of_no_use(void **state) {
     (void)state;
     people(2);
@@ -248,6 +292,9 @@ int main(void) {
         CORE_TEST(a_large_leaf_goes_whole),
         CORE_TEST(what_is_cut_half_way_stays_usable),
         CORE_TEST(a_drop_goes_on_after_another_cut),
+        CORE_TEST(a_walk_follows_a_child_that_moves),
+        CORE_TEST(a_walk_leaves_a_child_that_goes),
+        CORE_TEST(a_walk_begins_again_for_a_new_child),
         CORE_TEST(a_revoked_environment_name_is_of_no_use),
         CORE_TEST(a_cut_ends_what_was_made_of_its_frames),
         CORE_TEST(no_call_kills_its_caller),

@@ -15,6 +15,7 @@ static void people_of_one_asid(void) {
     tables(1, 0, FREE);
     GOOD(1, page_map, 0, VA, handle(1, 0), FREE + 2, 4, RW);
     assert_int_equal(env_at(A)->asid, env_at(B)->asid);
+    assert_int_not_equal(env_at(A)->asid, env_at(info->init_env)->asid);
     GOOD(0, cap_grant, handle(0, A_SLOT), handle(0, B_SLOT), place(7), 0, 0);
     GOOD(2, cap_derive, handle(2, 7), place(8), A, 1, 7, 0, 0);
     GOOD(0, cap_derive, EXO_NONE, place(6), B, env_at(B)->gen, 0, 0, 0);
