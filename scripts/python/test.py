@@ -27,6 +27,7 @@ class Part:
     needs: tuple  # presets that it wants built
     steps: object  # function(options) -> list of commands
     count: object = None  # function(output) -> (passed, failed); one test by default
+    tells: bool = False  # the last line of its output is worth showing
 
 
 def files(*patterns):
@@ -151,15 +152,15 @@ PARTS = [
     Part("format", "clang-format on all C files", 0.2, True, (), format_steps),
     Part("shellcheck", "shellcheck on all scripts", 0.2, True, (), shellcheck_steps),
     Part("sloc", f"the kernel has at most {KERNEL_LINES} code lines", 0.2, True, (),
-         lambda options: [["scripts/sloc", "--limit", str(KERNEL_LINES)]]),
+         lambda options: [["scripts/sloc", "--limit", str(KERNEL_LINES)]], tells=True),
     Part("unit", "the kernel core on the host", 0.7, True, ("host",), unit_steps, unit_count),
     Part("traces", "ways in which earlier wordings of the rules broke", 0.3, True, ("host",),
-         traces_steps),
+         traces_steps, tells=True),
     Part("hello", "programs run and end with their status", 0.3, True, ("riscv",),
          pytest_steps("test_programs.py"), pytest_count),
     Part("tidy", "clang-tidy and cppcheck on kernel and libexo", 1.5, False, (), tidy_steps),
     Part("sequence", "random calls against the twin of the specification", 2.2, False, ("host",),
-         sequence_steps),
+         sequence_steps, tells=True),
     Part("libfuzzer", "readers of untrusted input, and pyelftools' opinion", 1.2, False,
          ("fuzz", "riscv"),
          libfuzzer_steps),
@@ -172,12 +173,26 @@ PARTS = [
 ]  # fmt: skip
 
 
+RUNNING = set()  # of process groups
+
+
+def end_all(_number, _frame):
+    """Ctrl-C: nothing that was started is left behind."""
+    for group in list(RUNNING):
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    os._exit(128 + signal.SIGINT)
+
+
 def run_command(command, log, deadline):
     """Run in a process group of its own, so that nothing outlives its part."""
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
+    RUNNING.add(process.pid)
     try:
         return process.wait(max(deadline - time.monotonic(), 0.01))
     except subprocess.TimeoutExpired:
@@ -189,6 +204,7 @@ def run_command(command, log, deadline):
         except ProcessLookupError:
             pass
         process.wait()
+        RUNNING.discard(process.pid)
 
 
 def run_part(part, options):
@@ -270,6 +286,8 @@ def main():
     presets = [name for name in ("riscv", "host", "fuzz") if any(name in p.needs for p in parts)]
     machine.setup(*presets, packages="test")
     os.environ["EXO_SETUP_DONE"] = "1"
+    signal.signal(signal.SIGINT, end_all)
+    signal.signal(signal.SIGTERM, end_all)
     rows = [("setup", None, None, time.monotonic() - begin, None)]
     for part in parts:
         print(f"{part.name}: {part.what} ...", flush=True)
@@ -277,6 +295,8 @@ def main():
         rows.append((part.name, passed, failed, seconds, part.budget))
         if failed:
             print(f"\n{output}\n{part.name}: FAILED\n", flush=True)
+        elif part.tells:
+            print(f"  {output.splitlines()[-1]}", flush=True)
 
     print(f"\n{'part':12}{'minutes':>8}{'budget':>8}{'passed':>8}{'failed':>8}")
     for name, passed, failed, seconds, budget in rows:

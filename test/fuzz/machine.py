@@ -354,6 +354,7 @@ class Pair:
             self.same_answer(name, reply[0], answer)
             if name == 'env_regs' and numbers[1] == 0 and reply[0] == 0:
                 self.clear_registers(hart, env)
+        self.promise(hart, env, name, numbers, reply[0])
         return reply
 
     def clear_registers(self, hart, env):
@@ -393,6 +394,29 @@ class Pair:
         theirs = 'error' if isinstance(answer, str) else answer_class(answer)
         if answer_class(value) != theirs or theirs == 'ok' and value != answer:
             raise Diverged('%s: the kernel answers %d, the twin %s' % (name, value, answer))
+
+    def promise(self, hart, env, name, numbers, value):
+        """What a successful end of a long job says of the state, whoever did the other steps of it."""
+        server = self.server
+        if value != 0 or name not in ('cap_revoke', 'cap_drop', 'env_reap') or self.over():
+            return
+        if name == 'env_reap':
+            self.same(server.type(numbers[0]) == spec.ENV, False, 'whether the reaped frame is still an environment')
+            return
+        space = server.leader(env)
+        link = server.place_link(space, numbers[0] >> 7 & 0x1ffffff)
+        if link is None or server.harts[hart][2] != env:
+            return                                         # the drop of its first capability ended the caller
+        slot = server.shown(SLOT, link)
+        if name == 'cap_drop':
+            self.same(slot[0] == spec.EMPTY or slot[5] + slot[6] + slot[7] <= numbers[1], True, 'what a drop leaves')
+            return
+        kid = slot[13]
+        while kid:
+            child = server.shown(SLOT, kid)
+            if child[1] != spec.DONATION:
+                self.same(child[5] + child[6] + child[7] <= numbers[1], True, 'what a revocation leaves in 0x%x' % kid)
+            kid = child[15] if child[15] != slot[13] else 0
 
     # ---------------------------------------------------------------- jobs
     def settle(self, kernel):
@@ -449,6 +473,7 @@ class Pair:
             theirs, alive_too = self.drive(model, name, numbers)
             self.same(alive, alive_too, 'whether the caller still runs')
             self.same_answer(name, reply[0], theirs[1] if theirs[0] == -99 else theirs[0])
+            self.promise(hart, env, name, numbers, reply[0])
             self.compare_all()
         return reply
 

@@ -199,10 +199,17 @@ static void a_walk_leaves_a_child_that_goes(void **state) {
 
 static void a_walk_begins_again_for_a_new_child(void **state) {
     (void)state;
-    walk_half_way();
+    GOOD(0, cap_derive, handle(0, 0), place(6), FREE, 80, ALL_RIGHTS, 80, 0);
+    GOOD(0, cap_derive, handle(0, 6), place(7), FREE + 60, 4, ALL_RIGHTS, 0, 0);
+    assert_int_equal(CALL(0, cap_revoke, handle(0, 6), FREE + 40, 0).value, EXO_EAGAIN);
     GOOD(0, cap_derive, handle(0, 6), place(9), FREE + 60, 4, ALL_RIGHTS, 0, 0);
-    walk_goes_on();
+    assert_int_equal(JOB(0, cap_revoke, handle(0, 6), FREE + 40, 0), 0);
     assert_int_equal(EXO_CAP_STATE(slot(0, 9)->word), EXO_SLOT_LOST);
+    /* ... even if it is promised, which ends the revocation. */
+    GOOD(0, cap_derive, handle(0, 6), place(8), FREE + 60, 4, ALL_RIGHTS, 0, 0);
+    assert_int_equal(CALL(0, cap_revoke, handle(0, 6), FREE + 40, 0).value, EXO_EAGAIN);
+    GOOD(0, cap_derive, handle(0, 6), place(10), FREE + 60, 4, ALL_RIGHTS, 4, 0);
+    REFUSED(KEEP, 0, cap_revoke, handle(0, 6), FREE + 40, 0);
 }
 
 static void a_revoked_environment_name_is_of_no_use(void **state) {

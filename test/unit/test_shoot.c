@@ -88,6 +88,31 @@ static void spaces_of_one_asid_do_not_mix(void **state) {
     }
 }
 
+/* While a hart is in the kernel its table walker may still run ahead through the root in satp. */
+static void what_is_walked_during_enter_is_forgotten(void **state) {
+    (void)state;
+    people_of_one_asid();
+    GOOD(0, slice_bind, handle(0, 1), EXO_ROWS + 1, handle(0, 6));
+    host_settle();
+    assert_int_equal(runs(1), A);
+    GOOD(0, slice_bind, handle(0, 1), EXO_ROWS + 2, handle(0, B_SLOT));
+    assert_int_equal(JOB(0, slice_bind, handle(0, 1), 2 * EXO_ROWS, EXO_UNBIND), 0);
+    host_split = true;
+    host_call(1, EXO_CALL_yield, (const uint64_t[7]){EXO_NONE});
+    unsigned pauses = 0;
+    for (; host_models[1].state == HOST_PAUSED; pauses++) {
+        reaches(1, VA);
+        reaches(1, VA + EXO_FRAME_BYTES);
+        host_continue(1);
+        walk_is_good();
+    }
+    host_split = false;
+    assert_true(pauses > 1);
+    assert_int_equal(runs(1), B);
+    assert_false(reaches(1, VA));
+    assert_false(reaches(1, VA + EXO_FRAME_BYTES));
+}
+
 static void a_change_during_enter_is_seen(void **state) {
     (void)state;
     people_of_one_asid();
@@ -169,6 +194,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(an_unmap_reaches_every_hart),
         CORE_TEST(spaces_of_one_asid_do_not_mix),
+        CORE_TEST(what_is_walked_during_enter_is_forgotten),
         CORE_TEST(a_change_during_enter_is_seen),
         CORE_TEST(a_change_while_away_is_seen),
         CORE_TEST(who_dies_during_enter_is_not_reaped),
