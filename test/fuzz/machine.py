@@ -35,7 +35,7 @@ NUMBER = {name: number for number, name, _ in CALLS}
 ARGUMENTS = {name: count for _, name, count in CALLS}
 ERRORS = {int(number): name for number, name in re.findall(r'X\((-\d+), (\w+),', abi_table('EXO_ERRORS'))}
 RANGE_CALLS = ('page_map', 'page_unmap', 'page_protect', 'page_harvest')
-BOOT, CALL, CONTINUE, INTERRUPT, FAULT, TOUCH, VECTOR, SLOTS, RECOVER = range(1, 10)
+BOOT, CALL, CONTINUE, INTERRUPT, FAULT, TOUCH, VECTOR, RECOVER = range(1, 9)
 FRAME, GROUP, ENTRY, SLOT, ROW, ENV, GONE = range(1, 8)
 REQUEST, REPLY, HART = struct.Struct('<IIqQ7Q'), struct.Struct('<qQIIII'), struct.Struct('<IIQ')
 MASK = (1 << 64) - 1
@@ -491,7 +491,7 @@ class Pair:
             elif reply[0] != spec.AGAIN:
                 if not stack:
                     return reply, True
-                frame = stack.pop()
+                stack.pop()
                 if reply[0] < 0:
                     return reply, True
         raise Diverged('%s never ends' % name)

@@ -39,8 +39,7 @@ enum operation {
     OPERATION_FAULT,     /* a hart's program meets an exception */
     OPERATION_TOUCH,     /* address, write */
     OPERATION_VECTOR,    /* number: first index; arguments: words of the vector of the hart's CTX */
-    OPERATION_SLOTS,   /* set the generation of all EMPTY slots of a frame, to meet the last ones */
-    OPERATION_RECOVER, /* all but init die, and init gets every name back; ends the machine */
+    OPERATION_RECOVER,   /* all but init die, and init gets every name back; ends the machine */
 };
 
 struct request {
@@ -266,13 +265,6 @@ static const char *serve(const struct request *request, struct reply *reply) {
     case OPERATION_VECTOR:
         memcpy(&harts[request->hart]->ctx->vector[request->number], request->arguments,
                sizeof(request->arguments));
-        break;
-    case OPERATION_SLOTS:
-        for (uint64_t i = 1; i < EXO_CAPS_SLOTS; i++) {
-            struct exo_cap *cap = (struct exo_cap *)frame_pointer(request->arguments[0]) + i;
-            if (EXO_CAP_STATE(cap->word) == EXO_SLOT_EMPTY)
-                cap->word = (uint32_t)cap->word | request->arguments[1] << EXO_HANDLE_GEN_SHIFT;
-        }
         break;
     case OPERATION_RECOVER: {
         const char *wrong = recover();

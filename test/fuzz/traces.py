@@ -14,7 +14,7 @@ B on harts 1 and 2.  The docstring of each says what the hole was.
 import sys
 
 import twin as spec
-from machine import CALL, CLOCK, CONTINUE, INTERRUPT, ERRORS, NUMBER, Diverged, Gone, Pair, Server
+from machine import CALL, ERRORS, NUMBER, SLOT, TOUCH, Diverged, Gone, Pair, Server
 from twin import Broken, Refuse
 
 PLAN = (4, 3, 1, 0)                                        # groups, harts, ASIDs, no split
@@ -130,7 +130,7 @@ class KernelWorld(World):
         self.pair.settle(True)
 
     def touch(self, hart, va, write=0):
-        value, frame = self.server.request(6, hart, 0, (va, write))
+        value, frame = self.server.request(TOUCH, hart, 0, (va, write))
         return frame if value else None
 
     def running(self, hart):
@@ -138,7 +138,7 @@ class KernelWorld(World):
 
     def slot_state(self, hart, place):
         space = self.server.leader(self.running(hart))
-        return self.server.shown(4, self.server.place_link(space, place))[0]
+        return self.server.shown(SLOT, self.server.place_link(space, place))[0]
 
     def generation(self, frame):
         return self.server.envs[frame][0]

@@ -706,7 +706,7 @@ class Machine:
 
     def sweep_step(self, space, low, high, page):
         """One present entry; returns the page to go on with."""
-        table, doomed, path, start = self.envs[space].root, False, [], page
+        table, doomed, path = self.envs[space].root, False, []
         for level in (2, 1, 0):
             entries, index = self.tables[table], digit(page, level)
             found = min((i for i, pte in entries.items() if i >= index and pte & V and i < (256 if level == 2 else 512)),
@@ -1139,7 +1139,7 @@ class Machine:
 
     # ---------------------------------------------------------------- the machine
     def debug_write(self, hart, handle, length, low, high):
-        slot = self.use(self.harts[hart].space, handle, MACHINE, CONSOLE)
+        self.use(self.harts[hart].space, handle, MACHINE, CONSOLE)
         need(length <= 16, 'ARGUMENT')
         self.console += (low.to_bytes(8, 'little') + high.to_bytes(8, 'little'))[:length]
         return length

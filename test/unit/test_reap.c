@@ -148,6 +148,26 @@ static void the_reaper_may_change(void **state) {
     assert_int_equal(JOB(0, env_reap, B), 0);
 }
 
+/* init used frames that it got from A, and goes with them. */
+static void the_machine_stops_when_a_cut_kills_init(void **state) {
+    (void)state;
+    assert_int_equal(fixture_boot(state), 0);
+    people(2);
+    lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
+    uint64_t init = info->init_env;
+    GOOD(0, cap_derive, EXO_NONE, place(9), A, env_at(A)->gen, 0, 0, 0);
+    GOOD(1, cap_derive, handle(1, 0), place(1), FREE, 4, ALL_RIGHTS, 0, 0);
+    GOOD(1, cap_grant, handle(1, 1), EXO_NONE, place(9), init, env_at(init)->gen);
+    GOOD(0, caps_add, handle(0, 9), FREE);
+    CALL(1, exit, 0);
+    while (host_call(2, exo_call_env_reap, (const uint64_t[7]){A}) == HOST_PROGRAM) {
+        assert_int_equal(host_models[2].result.value, EXO_EAGAIN);
+        host_settle();
+    }
+    assert_int_equal(host_models[2].state, HOST_OFF);
+    assert_non_null(host_stop_why);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(only_the_dying_are_reaped),
@@ -159,6 +179,7 @@ int main(void) {
         CORE_TEST(a_space_takes_its_threads_along),
         CORE_TEST(a_read_only_view_is_no_hindrance),
         CORE_TEST(the_reaper_may_change),
+        cmocka_unit_test(the_machine_stops_when_a_cut_kills_init),
     };
     return cmocka_run_group_tests_name("reap", tests, NULL, NULL);
 }
