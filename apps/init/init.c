@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define PROGRAMS_MAX 8
+#define ROWS_LENT 256                       /* the kernel derives no more at once */
 #define MEMORY_MAX (256 * EXO_GROUP_FRAMES) /* frames of a program: 512 MiB */
 #define STATUS_NOT_STARTED 127
 #define STATUS_FAULT 128
@@ -85,10 +86,18 @@ static int64_t program_place(uint64_t number) {
 
 static int program_start(uint64_t number, uint64_t frames) {
     const struct program *program = &programs[number];
+    /* A program that is alone gets the rows of the harts that nobody else uses. */
+    uint64_t rows = (sys_info()->hart_count - 1) * (uint64_t)EXO_ROWS;
+    const struct task_lend harts = {.slot = slice_root(),
+                                    .first = EXO_ROWS,
+                                    .count = rows < ROWS_LENT ? rows : ROWS_LENT,
+                                    .rights = EXO_SLICE_BIND};
     const struct task_options options = {
         .arguments = program->arguments,
         .argument_count = program->argument_count,
         .frames = frames,
+        .lend = &harts,
+        .lend_count = rows && program_count == 1 ? 1 : 0,
     };
     int64_t error = task_spawn(&tasks[number], program->arguments[0], &options);
 
