@@ -175,6 +175,8 @@ struct result table_unlink(uint64_t env, uint64_t va, uint64_t level) {
     uint64_t pte = *run.entry, table = pte_frame(pte);
     if (!pte_is_table(pte))
         error = pte_is_present(pte) ? EXO_ETYPE : EXO_EABSENT;
+    else if (*frame_state(table) & EXO_TABLE_CLOSING)
+        error = EXO_ECLOSING; /* else another could take its place at every step of the cut */
     else if (*frame_state(table) & EXO_TABLE_LIVE_MASK)
         error = EXO_EBUSY;
     if (!error) {

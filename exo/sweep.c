@@ -85,27 +85,38 @@ static void table_remove(struct sweep *sweep, struct place above, unsigned level
     frame_release(frame);
 }
 
+/*
+ * The sweep has come to the end of a table.  A doomed one goes, unless it has
+ * live entries: then it took another's place between two steps, behind the
+ * sweep, and is swept from its beginning.  It is CLOSING now, so that happens
+ * once.
+ */
+static void table_leave(struct sweep *sweep, struct place above, struct place at, unsigned level) {
+    uint64_t first = sweep->page >> EXO_GROUP_SHIFT * level << EXO_GROUP_SHIFT * level;
+    uint64_t after = page_after(sweep->page, level);
+    bool live = *frame_state(at.table) & EXO_TABLE_LIVE_MASK;
+    if (at.doomed && !live) table_remove(sweep, above, level, at.table);
+    sweep->page = at.doomed && live ? first : after;
+}
+
 /* A step within a table of level 0: a part of its leaves, and at its end the table itself. */
 static void sweep_pages(struct sweep *sweep, struct place above, struct place at) {
-    uint64_t after = page_after(sweep->page, 1);
+    uint64_t left = page_after(sweep->page, 1) - sweep->page;
+    uint64_t count = left < SWEEP_STEP ? left : SWEEP_STEP;
     if (*frame_state(at.table) & EXO_TABLE_LIVE_MASK) {
-        uint64_t left = after - sweep->page;
-        uint64_t count = left < SWEEP_STEP ? left : SWEEP_STEP;
         leaves_remove(sweep, at, 0, count);
         if (count < left) {
             sweep->page += count;
             return;
         }
-        sweep->page += count - 1;
     }
-    if (at.doomed) table_remove(sweep, above, 1, at.table);
-    sweep->page = after;
+    table_leave(sweep, above, at, 1);
 }
 
 /* A step within a table of level 1: a run of large leaves, or a step in the table that comes first. */
 static void sweep_groups(struct sweep *sweep, struct place above, struct place at) {
     const uint64_t *entries = frame_pointer(at.table);
-    uint64_t index = page_index(sweep->page, 1), run = 0;
+    uint64_t index = page_index(sweep->page, 1), after = page_after(sweep->page, 2), run = 0;
     while (index + run < TABLE_ENTRIES && run < SWEEP_STEP && !pte_is_table(entries[index + run]))
         run++;
     uint64_t next = ((sweep->page >> EXO_GROUP_SHIFT) + run) << EXO_GROUP_SHIFT;
@@ -115,11 +126,8 @@ static void sweep_groups(struct sweep *sweep, struct place above, struct place a
         sweep_pages(sweep, at, place_below(sweep, at, entries[index]));
         next = sweep->page;
     }
-    if (at.doomed && page_index(next, 0) == 0 && page_index(next, 1) == 0) {
-        sweep->page = next - 1;
-        table_remove(sweep, above, 2, at.table);
-    }
-    sweep->page = next;
+    sweep->page = next == after ? next - 1 : next;
+    if (next == after) table_leave(sweep, above, at, 2);
 }
 
 bool space_sweep(struct exo_env *space, uint64_t first, uint64_t end, uint64_t *progress) {

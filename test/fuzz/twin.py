@@ -571,6 +571,7 @@ class Machine:
         pte = self.tables[table].get(index, 0)
         need(pte & V, 'ABSENT')
         need(is_table(pte), 'TYPE')
+        need(not self.closing(pte_frame(pte)), 'CLOSING')
         need(self.word1[pte_frame(pte)].live == 0 and self.can_release(pte_frame(pte)), 'BUSY')
         self.clear(hart, space, table, index, level)
         return OK

@@ -269,6 +269,39 @@ static void a_cut_unbinds_rows(void **state) {
     assert_int_equal(runs(1), A); /* in its other row */
 }
 
+/* A holder with the same frames twice puts other tables behind the sweep, at each level. */
+static void tables_that_change_behind_the_sweep(void **state) {
+    (void)state;
+    people(1);
+    lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
+    lend(A_SLOT, 1, FREE, 8, ALL_RIGHTS, 0);
+    lend(A_SLOT, 2, FREE + 20, 8, ALL_RIGHTS, 0);
+    GOOD(1, table_link, 0, VA, 2, handle(1, 2), FREE + 20);
+    GOOD(1, table_link, 0, VA, 1, handle(1, 0), FREE);
+    GOOD(1, page_map, 0, VA + 300 * 4096, handle(1, 2), FREE + 21, 1, EXO_PAGE_R);
+    uint64_t lent = handle(1, 0);
+    for (int step = 0; step < 2; step++)
+        assert_int_equal(CALL(1, cap_drop, lent, FREE).value, EXO_EAGAIN);
+    GOOD(1, page_unmap, 0, VA + 300 * 4096, 1, 0);
+    REFUSED(CLOSING, 1, table_unlink, 0, VA, 1);
+    JOB(1, cap_drop, lent, FREE);
+
+    /* The first table is none of the range, so it may go: the second one is, and has entries behind. */
+    lend(A_SLOT, 0, FREE, 8, ALL_RIGHTS, 0);
+    lent = handle(1, 0);
+    GOOD(1, table_link, 0, VA, 1, handle(1, 2), FREE + 22);
+    GOOD(1, page_map, 0, VA + 300 * 4096, handle(1, 2), FREE + 21, 1, EXO_PAGE_R);
+    GOOD(1, page_map, 0, VA + 4096, handle(1, 0), FREE + 3, 1, EXO_PAGE_R);
+    for (int step = 0; step < 2; step++)
+        assert_int_equal(CALL(1, cap_drop, lent, FREE).value, EXO_EAGAIN);
+    GOOD(1, page_unmap, 0, VA + 300 * 4096, 1, 0);
+    GOOD(1, table_unlink, 0, VA, 1);
+    GOOD(1, table_link, 0, VA, 1, handle(1, 1), FREE + 1);
+    GOOD(1, page_map, 0, VA, handle(1, 2), FREE + 21, 1, EXO_PAGE_R);
+    JOB(1, cap_drop, lent, FREE);
+    assert_int_equal(frame_type(FREE + 1), EXO_FRAME_DATA);
+}
+
 static void the_author_may_die(void **state) {
     (void)state;
     people(2);
@@ -306,6 +339,7 @@ int main(void) {
         CORE_TEST(a_cut_ends_what_was_made_of_its_frames),
         CORE_TEST(no_call_kills_its_caller),
         CORE_TEST(a_cut_unbinds_rows),
+        CORE_TEST(tables_that_change_behind_the_sweep),
         CORE_TEST(the_author_may_die),
     };
     return cmocka_run_group_tests_name("cut", tests, NULL, NULL);
