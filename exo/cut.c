@@ -6,6 +6,8 @@
 #include "slice.h"
 #include "space.h"
 
+#define SHRINK_STEP 8  /* slots that one call shortens on its way down */
+#define ROWS_STEP 64   /* rows that one call unbinds */
 #define WALK_STEP 64   /* children that one call looks at */
 #define QUIET_NAMES 64 /* up to so many frames are looked at, to spare a sweep */
 
@@ -35,13 +37,13 @@ static struct exo_cap *walk_find(struct exo_cap *slot, bool spare, unsigned *bud
 static int64_t walk_promises(struct exo_cap *slot, uint64_t from) {
     unsigned budget = WALK_STEP;
     if (slot->pass == EXO_PASS_NONE || slot->reach != from) {
-        bool promised = from < slot->first + slot->keep;
+        bool promised = slot->child && from < slot->first + slot->keep;
         cut_walk(slot, from, promised ? EXO_PASS_KEEP : EXO_PASS_CUT);
     }
     while (slot->pass == EXO_PASS_KEEP) {
         if (!slot->walk) {
             cut_walk(slot, from, EXO_PASS_CUT);
-            break;
+            return EXO_EAGAIN;
         }
         if (!budget--) return EXO_EAGAIN;
         struct exo_cap *child = cap_at(slot->walk);
@@ -57,12 +59,13 @@ static int64_t walk_promises(struct exo_cap *slot, uint64_t from) {
 
 /*
  * Step 1: from here on no new binding of names at or past `from` is made
- * through the slot.  What remains of it stays usable.
+ * through the slot.  What remains of it stays usable.  Returns whether that is
+ * new.
  */
-static void cut_shrink(struct exo_cap *slot, uint64_t from) {
+static bool cut_shrink(struct exo_cap *slot, uint64_t from) {
     uint64_t keeps = from > slot->first ? from - slot->first : 0;
     if (keeps > slot->count) keeps = slot->count;
-    if (EXO_CAP_STATE(slot->word) == EXO_SLOT_CUTTING && keeps == slot->count) return;
+    if (EXO_CAP_STATE(slot->word) == EXO_SLOT_CUTTING && keeps == slot->count) return false;
     struct lock *lock = space_lock(cap_home(slot));
     lock_take(lock);
     slot->tail += slot->count - keeps;
@@ -75,6 +78,7 @@ static void cut_shrink(struct exo_cap *slot, uint64_t from) {
     if (!keeps) slot->word &= ~(uint64_t)(15 << EXO_CAP_RIGHTS_SHIFT);
     lock_release(lock);
     cut_walk(slot, slot->first + keeps, EXO_PASS_CUT);
+    return true;
 }
 
 /* A donation in the way: its environment must die first, but never the caller's own. */
@@ -88,12 +92,14 @@ static struct result cut_donation(const struct exo_cap *donation) {
     return (struct result){EXO_EREAP, frame};
 }
 
-/* Step 3 for rows: unbind, and wait until no other hart runs what was bound. */
-static int64_t unbind_rows(uint64_t first, uint64_t count) {
-    int64_t value = 0;
-    for (uint64_t row = first; row < first + count; row++)
-        if (!slice_unbind(row)) value = EXO_EAGAIN;
-    return value;
+/* Step 3 for rows: unbind some, and wait until no other hart runs what they gave it.  0 or AGAIN. */
+static int64_t unbind_rows(struct exo_cap *slot) {
+    uint64_t row = slot->first + slot->count + slot->sweep;
+    uint64_t left = slot->tail - slot->sweep, step = left < ROWS_STEP ? left : ROWS_STEP;
+    bool off = true;
+    for (uint64_t i = 0; i < step; i++) off &= slice_unbind(row + i);
+    if (off) slot->sweep += step;
+    return slot->sweep < slot->tail ? EXO_EAGAIN : 0;
 }
 
 /* Step 3: undo what this space has bound of the tail, by class.  0 or AGAIN. */
@@ -107,7 +113,7 @@ static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot) {
         if (!space_sweep(space, first, first + slot->tail, &slot->sweep)) value = EXO_EAGAIN;
         lock_release(space_lock(space));
         break;
-    case EXO_CLASS_SLICE: value = unbind_rows(first, slot->tail); break;
+    case EXO_CLASS_SLICE: value = unbind_rows(slot); break;
     case EXO_CLASS_ENV: {
         /* Calls that act through this slot re-read it under the target's SPACE lock. */
         struct exo_env *env = env_at(slot->first);
@@ -158,17 +164,18 @@ static int64_t cut_finish(struct exo_cap *slot, uint64_t final) {
 }
 
 struct result cut_below(struct exo_cap *top, bool spare) {
-    unsigned budget = WALK_STEP;
+    unsigned budget = WALK_STEP, shrunk = 0;
     struct exo_cap *slot = top;
     // LAB 4: BEGIN
-    for (;;) {
+    while (shrunk < SHRINK_STEP) {
         struct exo_cap *child = walk_find(slot, spare && slot == top, &budget);
         if (!child) break;
         if (EXO_CAP_CLASS(child->word) == EXO_CLASS_DONATION) return cut_donation(child);
-        cut_shrink(child, slot->reach);
+        shrunk += cut_shrink(child, slot->reach);
         slot = child;
     }
-    if (slot->walk) return answer(EXO_EAGAIN);
+    /* A long way down is a step of its own. */
+    if (slot->walk || shrunk > 1) return answer(EXO_EAGAIN);
     if (slot == top) return answer(0);
     cut_finish(slot, EXO_SLOT_LOST);
     // LAB 4: END

@@ -38,22 +38,29 @@ void env_kill(struct exo_env *env) {
 }
 
 void env_obey(uint64_t *state, uint64_t old) {
-    if (!(old & EXO_FLAG_STOP)) return;
-    /* KILL, and the flag of a fault, may be set or come while this runs: they stay. */
+    /*
+     * Released and DYING it may be reaped meanwhile, and the frame be anything:
+     * only a word of the same environment without KILL is written.
+     */
     uint64_t word = __atomic_load_n(state, __ATOMIC_RELAXED), stopped;
     do {
+        if (!(word & EXO_FLAG_STOP) || (word & EXO_FLAG_KILL)) return;
+        if ((word ^ old) >> EXO_ENV_GEN_SHIFT) return;
         stopped = (word & ~(uint64_t)(EXO_FLAG_STOP | EXO_STATE_MASK)) | EXO_STATE_STOPPED;
     } while (!__atomic_compare_exchange_n(state, &word, stopped, false, __ATOMIC_RELEASE,
                                           __ATOMIC_RELAXED));
 }
 
 uint64_t env_release(struct hart *hart, uint64_t state) {
-    /* After the release the frame may be reaped, so what is needed of it is read before. */
-    uint64_t rows = __atomic_load_n(&hart->env->rows, __ATOMIC_RELAXED) & hart->others;
+    const struct exo_env *env = hart->env;
     uint64_t difference = hart->run + EXO_STATE_READY - state;
     hart->env = NULL;
     env_obey(hart->state, __atomic_fetch_sub(hart->state, difference, __ATOMIC_SEQ_CST));
-    return rows;
+    /*
+     * Read after the release, else a row that is bound meanwhile is not told.
+     * The frame may be another's by now: then some hart is woken for nothing.
+     */
+    return __atomic_load_n(&env->rows, __ATOMIC_RELAXED) & hart->others;
 }
 
 void env_give_up(struct hart *hart, uint64_t state) {

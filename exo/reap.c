@@ -97,10 +97,12 @@ static struct result reap_step(struct exo_env *env) {
     struct result result = reap_names(env);
     if (result.value) return result;
     if (env_leader(env) == env) {
-        lock_take(space_lock(env));
-        bool swept = space_sweep(env, 0, ram_first + ram_count, &env->sweep);
-        lock_release(space_lock(env));
-        if (!swept) return again;
+        if (env->sweep < SPACE_PAGES) {
+            lock_take(space_lock(env));
+            space_sweep(env, 0, ram_first + ram_count, &env->sweep);
+            lock_release(space_lock(env));
+            return again;
+        }
         result = reap_table(env);
         if (result.value) return result;
     }

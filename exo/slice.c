@@ -150,9 +150,12 @@ static int64_t bind_check(struct hart *hart, uint64_t slot, uint64_t row, uint64
     if (env == EXO_UNBIND) return 0;
     error = bind_target(hart, env, target);
     if (error) return error;
-    const struct hart *runner = harts[row / EXO_ROWS];
+    struct hart *runner = harts[row / EXO_ROWS];
     bool running = __atomic_load_n(&runner->running, __ATOMIC_RELAXED) == row + 1;
-    return slice_rows[row].env || (running && runner != hart) ? EXO_EBUSY : 0;
+    if (slice_rows[row].env) return EXO_EBUSY;
+    if (!running || runner == hart) return 0;
+    arch_ipi(runner); /* what it runs has lost the row */
+    return EXO_EAGAIN;
 }
 
 struct result slice_bind(uint64_t slot, uint64_t row, uint64_t env) {

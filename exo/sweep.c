@@ -10,7 +10,7 @@
 #include "shoot.h"
 #include "space.h"
 
-#define SWEEP_STEP 128 /* entries of a step */
+#define SWEEP_STEP 96 /* entries of a step */
 
 struct sweep {
     struct exo_env *space;

@@ -243,10 +243,6 @@ yield:
     csrr s0, sscratch
     sd s0, X(4)(t0)
 
-    /* A hart that sleeps and has a row of the caller must be told: the slow way does. */
-    ld s0, HART_OTHERS(tp)
-    bnez s0, check_rows
-rows_checked:
     ld s0, HART_SPACE_LOCK(tp)
     ld s4, HART_SPACE(tp)
     li s1, 1
@@ -285,6 +281,9 @@ rows_checked:
     andi s2, s1, EXO_FLAG_STOP
     add s7, s7, s9
     bnez s2, yield_obey
+    ld s2, HART_OTHERS(tp)
+    bnez s2, yield_wake
+woken:
 
     /* ENV_LAST equals HART_RUN only for a leader that ran here and was saved by a yield. */
     ld t0, ENV_CTX(s7)
@@ -326,12 +325,15 @@ rows_checked:
     csrrw tp, sscratch, tp
     sret
 
-check_rows:
+/* A hart that sleeps and has a row of the caller, who is READY now, must be told. */
+yield_wake:
     ld s1, HART_ENV(tp)
     ld s1, ENV_ROWS(s1)
-    and s1, s1, s0
-    beqz s1, rows_checked
-    j yield_slow
+    and a0, s1, s2
+    beqz a0, woken
+    ld sp, HART_STACK(tp)
+    call slice_wake
+    j yield_enter
 
 yield_refused:
     amoadd.w.rl zero, s1, (s0)

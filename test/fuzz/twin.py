@@ -842,7 +842,7 @@ class Machine:
         env = self.envs[hart.env]
         name, hart.env = hart.env, 0
         env.state, env.hart = state, 0
-        if env.flags & STOP:
+        if env.flags & STOP and not env.flags & KILL:
             env.flags &= ~STOP
             env.state = STOPPED
         elif state == READY and wakes:
@@ -965,7 +965,10 @@ class Machine:
             target = via.first
             need(not self.dying(target), 'DYING')
         runner = self.harts[row // ROWS]
-        need(row not in self.rows and (runner is hart or runner.running != row + 1), 'BUSY')
+        need(row not in self.rows, 'BUSY')
+        if runner is not hart and runner.running == row + 1:
+            runner.ipi = True
+            return AGAIN
         self.rows[row] = (target, hart.space, self.envs[target].gen)
         self.envs[target].rows.add(row // ROWS)
         self.wake(target)

@@ -134,6 +134,22 @@ static void exit_is_for_good(void **state) {
     REFUSED(SLOT, 0, env_regs, handle(0, A_SLOT), EXO_REGS_STATE);
 }
 
+/* A released environment may be reaped before its STOP is obeyed: then nothing is written. */
+static void a_stop_is_not_obeyed_in_a_frame_of_another(void **state) {
+    (void)state;
+    uint64_t ready = env_word(7, EXO_STATE_READY), stop = ready | EXO_FLAG_STOP;
+    uint64_t others[] = {0, (uint64_t)EXO_TAG_CAPS << EXO_TAG_SHIFT | 0x80110, stop | EXO_FLAG_KILL,
+                         env_word(8, EXO_STATE_READY) | EXO_FLAG_STOP, ready};
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        uint64_t word = others[i];
+        env_obey(&word, stop);
+        assert_int_equal(word, others[i]);
+    }
+    uint64_t word = stop;
+    env_obey(&word, stop);
+    assert_int_equal(word, env_word(7, EXO_STATE_STOPPED));
+}
+
 static void the_first_capability_is_its_life(void **state) {
     (void)state;
     people(1);
@@ -222,6 +238,7 @@ int main(void) {
         CORE_TEST(regs_refuses),
         CORE_TEST(a_running_one_is_told_to_stop),
         CORE_TEST(exit_is_for_good),
+        CORE_TEST(a_stop_is_not_obeyed_in_a_frame_of_another),
         CORE_TEST(the_first_capability_is_its_life),
         CORE_TEST(the_first_capability_can_be_given),
         CORE_TEST(a_fault_stops_it),

@@ -120,12 +120,31 @@ static void unbind_waits_for_the_other_hart(void **state) {
     uint64_t rows = handle(0, 1);
     assert_int_equal(CALL(0, slice_bind, rows, EXO_ROWS, EXO_UNBIND).value, EXO_EAGAIN);
     assert_true(host_models[1].ipi);
-    REFUSED(BUSY, 0, slice_bind, rows, EXO_ROWS, EXO_SELF);
+    assert_int_equal(CALL(0, slice_bind, rows, EXO_ROWS, EXO_SELF).value, EXO_EAGAIN);
     assert_int_equal(CALL(0, slice_bind, rows, EXO_ROWS, EXO_UNBIND).value, EXO_EAGAIN);
     host_settle();
     GOOD(0, slice_bind, rows, EXO_ROWS, EXO_UNBIND);
     assert_int_equal(host_models[1].state, HOST_IDLE);
     GOOD(0, slice_bind, rows, EXO_ROWS, EXO_SELF);
+}
+
+/* Who drops the row that it runs in goes on, until somebody wants to bind it. */
+static void a_dropped_row_can_be_bound(void **state) {
+    (void)state;
+    people(1);
+    uint64_t rows = handle(0, 1), row = EXO_ROWS + 1;
+    GOOD(0, cap_derive, rows, place(9), row, 1, EXO_SLICE_BIND, 0, 0);
+    GOOD(0, cap_grant, handle(0, 9), handle(0, A_SLOT), place(3), 0, 0);
+    GOOD(1, slice_bind, handle(1, 3), row, EXO_SELF);
+    assert_int_equal(CALL(0, slice_bind, rows, EXO_ROWS, EXO_UNBIND).value, EXO_EAGAIN);
+    host_settle(); /* it is off the one row and on the other */
+    JOB(1, cap_drop, handle(1, 3), row);
+    assert_int_equal(host_models[1].state, HOST_PROGRAM);
+    assert_int_equal(CALL(0, slice_bind, rows, row, EXO_SELF).value, EXO_EAGAIN);
+    assert_true(host_models[1].ipi);
+    host_settle();
+    assert_int_equal(host_models[1].state, HOST_IDLE);
+    GOOD(0, slice_bind, rows, row, EXO_SELF);
 }
 
 static void a_row_taken_during_enter_is_not_run(void **state) {
@@ -179,6 +198,7 @@ int main(void) {
         CORE_TEST(a_bind_wakes_an_idle_hart),
         CORE_TEST(one_environment_runs_once),
         CORE_TEST(unbind_waits_for_the_other_hart),
+        CORE_TEST(a_dropped_row_can_be_bound),
         CORE_TEST(a_row_taken_during_enter_is_not_run),
         CORE_TEST(an_interrupt_changes_nothing_by_itself),
         CORE_TEST(a_dying_one_is_not_claimed),
