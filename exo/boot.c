@@ -14,113 +14,87 @@
 
 #define STACK_FRAMES 2
 #define HART_FRAMES (STACK_FRAMES + 1)
-#define INIT_LEAF_VA 0x200000ul /* one leaf table holds all that init is given */
 
-_Static_assert(EXO_VA_INIT == INIT_LEAF_VA, "init begins with its leaf table");
+_Static_assert(EXO_VA_INIT % (EXO_GROUP_FRAMES * EXO_FRAME_BYTES) == 0,
+               "a leaf table begins there");
 _Static_assert(sizeof(struct hart) <= EXO_FRAME_BYTES, "a hart's structure fits a frame");
-_Static_assert(sizeof(struct exo_info) <= EXO_FRAME_BYTES, "INFO's facts fit a frame");
 _Static_assert(sizeof(struct exo_row) * EXO_ROWS == EXO_FRAME_BYTES, "a slice vector is a frame");
 
-/* The kernel's block of frames: the first frame of each part. */
-struct block {
-    uint64_t info, frames, groups, rows, harts, init, end;
-};
-
-/* Parts of init. */
+/* Parts of init, from info->init_env; one leaf table holds all that init is given. */
 enum { INIT_ENV, INIT_CTX, INIT_ROOT, INIT_TABLE, INIT_LEAF, INIT_FRAMES };
 
 static uint64_t frames_for(uint64_t bytes) {
     return (bytes + EXO_FRAME_BYTES - 1) >> EXO_FRAME_SHIFT;
 }
 
-static bool overlaps(struct frame_range range, uint64_t first, uint64_t end) {
-    return first < range.first + range.count && range.first < end;
-}
+/* ---- the kernel's block of frames ---- */
 
-/* The first frame at or after `first` where `count` frames overlap nothing that is in use. */
-static uint64_t block_skip(const struct machine *machine, uint64_t first, uint64_t count) {
-    struct frame_range archive = {machine->archive_address >> EXO_FRAME_SHIFT,
-                                  frames_for(machine->archive_bytes)};
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (uint32_t i = 0; i < machine->reserved_count + 2; i++) {
-            struct frame_range used = i == 0   ? machine->kernel
-                                      : i == 1 ? archive
-                                               : machine->reserved[i - 2];
-            if (!overlaps(used, first, first + count)) continue;
-            first = used.first + used.count;
-            moved = true;
-        }
-    }
-    return first;
-}
-
+/* The first place in a bank where `count` frames overlap nothing that is in use. */
 static uint64_t block_place(const struct machine *machine, uint64_t count) {
-    for (uint32_t i = 0; i < machine->bank_count; i++) {
-        const struct frame_range *bank = &machine->bank[i];
-        uint64_t first = block_skip(machine, bank->first, count);
+    for (uint32_t b = 0; b < machine->facts.bank_count; b++) {
+        const struct exo_bank *bank = &machine->facts.bank[b];
+        uint64_t first = bank->first;
+        for (uint32_t i = 0; i < machine->used_count;) {
+            const struct exo_bank *used = &machine->used[i++];
+            if (first >= used->first + used->count || used->first >= first + count) continue;
+            first = used->first + used->count;
+            i = 0;
+        }
         if (first + count <= bank->first + bank->count) return first;
     }
     arch_stop("there is not enough memory for the kernel's tables");
 }
 
-static struct block block_plan(const struct machine *machine) {
-    struct block block = {0};
-    block.frames = block.info + 1;
-    block.groups = block.frames + frames_for(ram_count * sizeof(struct exo_frame));
-    block.rows = block.groups + frames_for((ram_count >> EXO_GROUP_SHIFT) * sizeof(uint64_t));
-    block.harts = block.rows + machine->hart_count;
-    block.init = block.harts + (uint64_t)machine->hart_count * HART_FRAMES;
-    block.end = block.init + INIT_FRAMES;
-    uint64_t first = block_place(machine, block.end);
-    uint64_t *parts[] = {&block.info,  &block.frames, &block.groups, &block.rows,
-                         &block.harts, &block.init,   &block.end};
-    for (uint64_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) *parts[i] += first;
-    for (uint64_t frame = first; frame < block.end; frame++) arch_frame_clear(frame_pointer(frame));
-    return block;
+/* Take the block, and name its parts in the facts; the harts' frames are before init's. */
+static void block_take(struct machine *machine) {
+    struct exo_info *facts = &machine->facts;
+    uint64_t tables = frames_for(facts->ram_count * sizeof(struct exo_frame));
+    uint64_t groups = frames_for((facts->ram_count >> EXO_GROUP_SHIFT) * sizeof(uint64_t));
+    uint64_t harts_frames = (uint64_t)facts->hart_count * (1 + HART_FRAMES);
+    uint64_t count = 1 + tables + groups + harts_frames + INIT_FRAMES;
+    uint64_t first = block_place(machine, count);
+    for (uint64_t i = 0; i < count; i++) arch_frame_clear(frame_pointer(first + i));
+    facts->info_frame = first;
+    facts->frame_table = first + 1;
+    facts->group_table = facts->frame_table + tables;
+    facts->slice_table = facts->group_table + groups;
+    facts->init_env = facts->slice_table + harts_frames;
 }
-
-/* ---- the frame table ---- */
 
 /* Give DATA frames that are in the table a type; others keep theirs. */
-static void frames_type(uint64_t first, uint64_t end, uint64_t type) {
-    if (first < ram_first) first = ram_first;
+static void frames_type(struct exo_bank range, uint64_t type) {
+    uint64_t end = range.first + range.count;
+    if (range.first < ram_first) range.first = ram_first;
     if (end > ram_first + ram_count) end = ram_first + ram_count;
-    for (uint64_t frame = first; frame < end; frame++) {
-        uint64_t *word = frame_word(frame);
-        if (*word) continue;
-        *word = type << EXO_TYPE_SHIFT;
-        group_words[frame >> EXO_GROUP_SHIFT] += GROUP_TYPED_ONE;
-    }
+    for (uint64_t frame = range.first; frame < end; frame++) frame_claim(frame, type);
 }
 
-static void frame_table_fill(const struct machine *machine, const struct block *block) {
+static void frame_table_fill(const struct machine *machine) {
+    uint64_t hart_frames = info->slice_table + hart_count;
     uint64_t end = ram_first;
-    for (uint32_t i = 0; i < machine->bank_count; i++) {
-        frames_type(end, machine->bank[i].first, EXO_FRAME_KERNEL);
-        end = machine->bank[i].first + machine->bank[i].count;
+    for (uint32_t i = 0; i < info->bank_count; i++) {
+        frames_type((struct exo_bank){end, info->bank[i].first - end}, EXO_FRAME_KERNEL);
+        end = info->bank[i].first + info->bank[i].count;
     }
-    for (uint32_t i = 0; i < machine->reserved_count; i++)
-        frames_type(machine->reserved[i].first,
-                    machine->reserved[i].first + machine->reserved[i].count, EXO_FRAME_KERNEL);
-    frames_type(machine->kernel.first, machine->kernel.first + machine->kernel.count,
-                EXO_FRAME_KERNEL);
-    frames_type(block->info, block->harts, EXO_FRAME_INFO);
-    frames_type(block->harts, block->init, EXO_FRAME_KERNEL);
+    for (uint32_t i = MACHINE_KERNEL; i < machine->used_count; i++)
+        frames_type(machine->used[i], EXO_FRAME_KERNEL);
+    frames_type((struct exo_bank){info->info_frame, hart_frames - info->info_frame},
+                EXO_FRAME_INFO);
+    frames_type((struct exo_bank){hart_frames, info->init_env - hart_frames}, EXO_FRAME_KERNEL);
 }
 
 /* ---- harts ---- */
 
-static void harts_init(const struct machine *machine, const struct block *block) {
-    struct exo_frame *frames = frame_pointer(block->frames);
-    hart_count = machine->hart_count;
+static void harts_init(const struct exo_info *facts) {
+    struct exo_frame *frames = frame_pointer(facts->frame_table);
+    hart_count = facts->hart_count;
     for (uint64_t i = 0; i < hart_count; i++) {
-        uint64_t stack = block->harts + i * HART_FRAMES;
+        uint64_t stack = facts->slice_table + hart_count + i * HART_FRAMES;
         struct hart *hart = frame_pointer(stack + STACK_FRAMES);
         harts[i] = hart;
         hart->stack = (uint64_t)(uintptr_t)hart;
         hart->index = hart->generation = i;
-        hart->id = machine->hart[i].id;
+        hart->id = facts->hart[i].id;
         hart->facts = &info->hart[i];
         hart->row = i * EXO_ROWS;
         hart->frames = frames - ram_first;
@@ -132,35 +106,6 @@ static void harts_init(const struct machine *machine, const struct block *block)
         call_table(hart->calls);
     }
     arch_hart_set(harts[0]);
-}
-
-/* ---- INFO ---- */
-
-static void info_init(const struct machine *machine, const struct block *block) {
-    info->magic = EXO_INFO_MAGIC;
-    info->version = EXO_ABI_VERSION;
-    info->bytes = sizeof(*info);
-    info->info_frame = block->info;
-    info->timebase_hz = machine->timebase_hz;
-    info->frame_table = block->frames;
-    info->ram_first = ram_first;
-    info->ram_count = ram_count;
-    info->group_table = block->groups;
-    info->slice_table = block->rows;
-    info->init_env = block->init + INIT_ENV;
-    info->archive = machine->archive_address >> EXO_FRAME_SHIFT;
-    info->archive_bytes = machine->archive_bytes;
-    info->asid_count = machine->asid_count;
-    info->hart_count = machine->hart_count;
-    info->bank_count = machine->bank_count;
-    info->sbi_version = machine->sbi_version;
-    info->boot_instructions = machine->boot_instructions;
-    for (uint32_t i = 0; i < machine->bank_count; i++)
-        info->bank[i] = (struct exo_bank){machine->bank[i].first, machine->bank[i].count};
-    for (uint32_t i = 0; i < machine->hart_count; i++) {
-        info->hart[i].id = machine->hart[i].id;
-        info->hart[i].flags = machine->hart[i].flags;
-    }
 }
 
 /* ---- init ---- */
@@ -175,116 +120,113 @@ static struct exo_cap *root_add(struct exo_env *env, uint64_t class, uint64_t ri
     cap->first = first;
     cap->count = cap->keep = count;
     cap_index(cap, first, count, cap_link(cap));
-    info->root[index] = (struct exo_root_info){.handle = cap_handle(cap),
-                                               .first = first,
-                                               .count = count,
-                                               .class = (uint32_t) class,
-                                               .rights = (uint32_t)rights};
+    info->root[index] =
+        (struct exo_root_info){cap_handle(cap), first, count, (uint32_t) class, (uint32_t)rights};
     return cap;
 }
 
-static void archive_check(const struct machine *machine, const struct exo_archive *archive) {
-    uint64_t bytes = machine->archive_bytes, init = archive->init_bytes;
+/* The archive must be memory that programs may hold: its frames are init's to map. */
+static const struct exo_archive *archive_check(void) {
+    const struct exo_archive *archive = frame_pointer(info->archive);
+    uint64_t bytes = info->archive_bytes;
+    for (uint64_t i = 0; i < frames_for(bytes); i++)
+        if (!frame_exists(info->archive + i) || *frame_word(info->archive + i))
+            arch_stop("the boot archive lies in memory that is not for programs");
     if (bytes < sizeof(*archive) || archive->magic != EXO_ARCHIVE_MAGIC)
         arch_stop("the boot archive is none (make it with scripts/pack)");
     if (archive->bytes > bytes) arch_stop("the boot archive is truncated");
-    if ((archive->init_offset | archive->init_text_bytes | init) % EXO_FRAME_BYTES ||
-        archive->init_text_bytes == 0 || archive->init_text_bytes > init ||
-        archive->init_offset > archive->bytes || init > archive->bytes - archive->init_offset ||
+    uint64_t offset = archive->init_offset, text = archive->init_text_bytes;
+    uint64_t init = archive->init_bytes;
+    if ((offset | text | init) % EXO_FRAME_BYTES || text == 0 || text > init ||
+        offset > archive->bytes || init > archive->bytes - offset ||
         init > EXO_VA_INFO - EXO_VA_INIT)
         arch_stop("the boot archive's init is damaged");
-}
-
-/* The archive must be memory that programs may hold: its frames are init's to map. */
-static const struct exo_archive *archive_find(const struct machine *machine) {
-    uint64_t first = machine->archive_address >> EXO_FRAME_SHIFT;
-    uint64_t end = first + frames_for(machine->archive_bytes);
-    for (uint64_t frame = first; frame < end; frame++)
-        if (!frame_exists(frame) || *frame_word(frame))
-            arch_stop("the boot archive lies in memory that is not for programs");
-    return arch_pointer(machine->archive_address);
+    return archive;
 }
 
 /* Map one frame of init. */
-static void init_map(uint64_t *leaf, uint64_t va, uint64_t frame, uint64_t rights) {
+static void init_map(uint64_t va, uint64_t frame, uint64_t rights) {
+    uint64_t *leaf = frame_pointer(info->init_env + INIT_LEAF);
     kernel_assert(frame_map(frame, rights) == 0);
-    leaf[(va - INIT_LEAF_VA) >> EXO_FRAME_SHIFT] = pte_leaf(frame, rights);
-    *frame_state(frame_of(leaf)) += 1;
+    leaf[(va - EXO_VA_INIT) >> EXO_FRAME_SHIFT] = pte_leaf(frame, rights);
+    *frame_state(info->init_env + INIT_LEAF) += 1;
 }
 
 static void init_table(uint64_t parent, uint64_t index, uint64_t frame, uint64_t level) {
-    frames_type(frame, frame + 1, EXO_FRAME_TABLE);
+    uint64_t *entries = frame_pointer(parent);
+    frame_claim(frame, EXO_FRAME_TABLE);
     *frame_state(frame) = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
                           level << EXO_TABLE_LEVEL_SHIFT | parent << EXO_TABLE_PARENT_SHIFT |
                           index << EXO_TABLE_INDEX_SHIFT;
-    uint64_t *entries = frame_pointer(parent);
     entries[index] = pte_table(frame);
 }
 
 static void init_space(uint64_t first, const struct exo_archive *archive) {
-    uint64_t *leaf = frame_pointer(first + INIT_LEAF);
     uint64_t image = info->archive + (archive->init_offset >> EXO_FRAME_SHIFT);
     init_table(first + INIT_ROOT, 0, first + INIT_TABLE, 1);
-    init_table(first + INIT_TABLE, INIT_LEAF_VA >> (EXO_FRAME_SHIFT + EXO_GROUP_SHIFT),
+    init_table(first + INIT_TABLE, EXO_VA_INIT >> (EXO_FRAME_SHIFT + EXO_GROUP_SHIFT),
                first + INIT_LEAF, 0);
     *frame_state(first + INIT_TABLE) += 1;
     for (uint64_t offset = 0; offset < archive->init_bytes; offset += EXO_FRAME_BYTES) {
         bool text = offset < archive->init_text_bytes;
-        init_map(leaf, EXO_VA_INIT + offset, image + (offset >> EXO_FRAME_SHIFT),
+        init_map(EXO_VA_INIT + offset, image + (offset >> EXO_FRAME_SHIFT),
                  EXO_PAGE_R | (text ? EXO_PAGE_X : EXO_PAGE_W));
     }
-    init_map(leaf, EXO_VA_INFO, info->info_frame, EXO_PAGE_R);
-    init_map(leaf, EXO_VA_ENV, first + INIT_ENV, EXO_PAGE_R);
-    init_map(leaf, EXO_VA_CTX, first + INIT_CTX, EXO_PAGE_R | EXO_PAGE_W);
+    init_map(EXO_VA_INFO, info->info_frame, EXO_PAGE_R);
+    init_map(EXO_VA_ENV, first + INIT_ENV, EXO_PAGE_R);
+    init_map(EXO_VA_CTX, first + INIT_CTX, EXO_PAGE_R | EXO_PAGE_W);
 }
 
-static struct exo_env *init_create(const struct machine *machine, uint64_t first) {
-    const struct exo_archive *archive = archive_find(machine);
+static struct exo_env *init_create(uint64_t first) {
+    static const uint8_t types[] = {EXO_FRAME_ENV, EXO_FRAME_CTX, EXO_FRAME_ROOT};
     uint64_t frames[] = {first + INIT_ENV, first + INIT_CTX, first + INIT_ROOT};
-    struct exo_env *env = env_at(first + INIT_ENV);
+    struct exo_env *env = env_at(first);
     struct exo_cap *donor = NULL;
-    archive_check(machine, archive);
-    frames_type(frames[0], frames[0] + 1, EXO_FRAME_ENV);
-    frames_type(frames[1], frames[1] + 1, EXO_FRAME_CTX);
-    frames_type(frames[2], frames[2] + 1, EXO_FRAME_ROOT);
+    const struct exo_archive *archive = archive_check();
+    for (uint32_t i = 0; i < 3; i++) frame_claim(frames[i], types[i]);
     env_init(env, frames[1], frames[2], env);
-    for (uint32_t i = 0; i < machine->bank_count; i++) {
+    for (uint32_t i = 0; i < info->bank_count; i++) {
         struct exo_cap *cap =
             root_add(env, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W | EXO_PAGE_X | EXO_PAGE_DMA,
-                     machine->bank[i].first, machine->bank[i].count);
+                     info->bank[i].first, info->bank[i].count);
         if (cap_covers(cap, first, INIT_FRAMES)) donor = cap;
     }
     root_add(env, EXO_CLASS_SLICE, EXO_SLICE_BIND | EXO_SLICE_URGENT, 0,
              (uint64_t)hart_count * EXO_ROWS);
     root_add(env, EXO_CLASS_MACHINE, EXO_MACHINE_CONSOLE | EXO_MACHINE_POWER | EXO_MACHINE_TRACE, 0,
              1);
-    kernel_assert(donor);
     env_donate(donor, env, frames, 3);
     init_space(first, archive);
     struct exo_ctx *ctx = arch_pointer(env->ctx);
     ctx->register_pc = EXO_VA_INIT;
     uint64_t ready = env_word(env->gen, EXO_STATE_READY);
-    *frame_state(env->frame) = ready;
-    slice_rows[0] = (struct exo_row){
-        .env = env->frame, .match = ready, .binder = env->frame, .holder = slice_rows[0].holder};
+    *frame_state(first) = ready;
+    slice_rows[0].env = slice_rows[0].binder = first;
+    slice_rows[0].match = ready;
     env->rows = 1;
     return env;
 }
 
-struct exo_env *kernel_boot(const struct machine *machine) {
-    if (!machine->bank_count) arch_stop("the device tree names no memory");
-    if (!machine->archive_bytes) arch_stop("there is no boot archive (-initrd)");
+struct exo_env *kernel_boot(struct machine *machine) {
+    struct exo_info *facts = &machine->facts;
+    if (!facts->archive_bytes) arch_stop("there is no boot archive (-initrd)");
     if (machine->archive_address % EXO_FRAME_BYTES)
         arch_stop("the boot archive does not begin at a frame");
-    const struct frame_range *last = &machine->bank[machine->bank_count - 1];
-    ram_first = machine->bank[0].first;
-    ram_count = last->first + last->count - ram_first;
-    struct block block = block_plan(machine);
-    info = frame_pointer(block.info);
-    slice_rows = frame_pointer(block.rows);
-    group_words = (uint64_t *)frame_pointer(block.groups) - (ram_first >> EXO_GROUP_SHIFT);
-    harts_init(machine, &block);
-    frame_table_fill(machine, &block);
-    info_init(machine, &block);
-    return init_create(machine, block.init);
+    const struct exo_bank *last = &facts->bank[facts->bank_count - 1];
+    ram_first = facts->ram_first = facts->bank[0].first;
+    ram_count = facts->ram_count = last->first + last->count - ram_first;
+    facts->magic = EXO_INFO_MAGIC;
+    facts->version = EXO_ABI_VERSION;
+    facts->bytes = sizeof(*facts);
+    facts->archive = machine->archive_address >> EXO_FRAME_SHIFT;
+    machine->used[MACHINE_ARCHIVE] =
+        (struct exo_bank){facts->archive, frames_for(facts->archive_bytes)};
+    block_take(machine);
+    info = frame_pointer(facts->info_frame);
+    *info = *facts;
+    slice_rows = frame_pointer(facts->slice_table);
+    group_words = (uint64_t *)frame_pointer(facts->group_table) - (ram_first >> EXO_GROUP_SHIFT);
+    harts_init(facts);
+    frame_table_fill(machine);
+    return init_create(facts->init_env);
 }

@@ -5,39 +5,31 @@
  */
 #pragma once
 #include <exo/abi.h>
-#include <stdint.h>
 
-#define MACHINE_RESERVED_MAX 24
-
-struct frame_range {
-    uint64_t first; /* frame number */
-    uint64_t count; /* frames */
-};
+#define MACHINE_ARCHIVE 0 /* in `used`: the boot archive; kernel_boot fills it in */
+#define MACHINE_KERNEL 1  /* ... the kernel's image with its bss */
+#define MACHINE_OTHER 2   /* ... and from here on what belongs to firmware */
+#define MACHINE_USED_MAX (MACHINE_OTHER + 24)
 
 struct machine {
-    uint32_t bank_count;
-    uint32_t reserved_count;
-    struct frame_range bank[EXO_BANKS_MAX]; /* RAM, ascending, disjoint, whole groups */
-    /* Frames in or outside the banks that belong to firmware or the kernel's image; may overlap. */
-    struct frame_range reserved[MACHINE_RESERVED_MAX];
-    uint32_t hart_count; /* that have an MMU and are enabled; entry 0 is the boot hart */
-    uint32_t sbi_version;
-    struct {
-        uint64_t id;
-        uint64_t flags; /* EXO_HART_ */
-    } hart[EXO_HARTS_MAX];
-    uint64_t timebase_hz;
-    uint64_t asid_count;      /* identifiers for spaces: 1 to HART_ASIDS */
+    /*
+     * What INFO will tell, as far as the architecture knows it: timebase_hz,
+     * archive_bytes, asid_count (1 to HART_ASIDS), sbi_version,
+     * boot_instructions, id and flags of each hart that has an MMU and is
+     * enabled (the boot hart first), and at least one bank of RAM (ascending,
+     * disjoint, whole groups).  The rest is 0.
+     */
+    struct exo_info facts;
     uint64_t archive_address; /* physical, of the boot archive */
-    uint64_t archive_bytes;
-    struct frame_range kernel;  /* the image with its bss */
-    uint64_t boot_instructions; /* instret at the kernel's first instruction */
+    /* Ranges of frames, in or outside the banks, that are not free; they may overlap. */
+    uint32_t used_count;
+    struct exo_bank used[MACHINE_USED_MAX];
 };
 
 /*
  * Build the frame table, the slice vectors, the harts and init from `machine`
- * (exo/boot.c).  Runs once, on the boot hart, before any other hart.  When a
- * machine lacks something, calls arch_stop with one line.  Returns init's
- * environment, READY and bound to row 0 of hart 0.
+ * (exo/boot.c), whose facts are completed.  Runs once, on the boot hart, before
+ * any other hart.  When a machine lacks something, calls arch_stop with one
+ * line.  Returns init's environment, READY and bound to row 0 of hart 0.
  */
-struct exo_env *kernel_boot(const struct machine *machine);
+struct exo_env *kernel_boot(struct machine *machine);

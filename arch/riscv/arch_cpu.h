@@ -32,20 +32,17 @@ static inline void *arch_pointer(uint64_t address) { return (void *)(address + D
 
 static inline uint64_t arch_address(const void *p) { return (uint64_t)p - DIRECT_MAP; }
 
-/* Volatile, since a loop over units must ask anew each time. */
-static inline bool arch_interrupt_pending(void) {
-    uint64_t pending;
-    uint64_t enabled;
-    asm volatile("csrr %0, sip" : "=r"(pending));
-    asm volatile("csrr %0, sie" : "=r"(enabled));
-    return (pending & enabled) != 0;
-}
+/* Volatile, since a loop over units must look at its interrupts anew each time. */
+#define CSR_READ(name)                                \
+    ({                                                \
+        uint64_t read;                                \
+        asm volatile("csrr %0, " #name : "=r"(read)); \
+        read;                                         \
+    })
 
-static inline uint64_t arch_time(void) {
-    uint64_t time;
-    asm volatile("rdtime %0" : "=r"(time));
-    return time;
-}
+static inline bool arch_interrupt_pending(void) { return (CSR_READ(sip) & CSR_READ(sie)) != 0; }
+
+static inline uint64_t arch_time(void) { return CSR_READ(time); }
 
 /*
  * sfence.vma orders this hart's earlier stores to page tables before its later

@@ -42,18 +42,14 @@ static inline bool pte_is_table(uint64_t pte) { return (pte & (PTE_V | PTE_RIGHT
 
 static inline bool pte_is_leaf(uint64_t pte) { return (pte & PTE_V) && (pte & PTE_RIGHTS); }
 
-static inline bool pte_is_hidden(uint64_t pte) {
-    return pte & PTE_U; /* asked only of entries whose V was cleared */
-}
+/* Asked only of entries whose V was cleared. */
+static inline bool pte_is_hidden(uint64_t pte) { return pte & PTE_U; }
 
-static inline uint64_t pte_frame(uint64_t pte) {
-    return pte >> PTE_FRAME_SHIFT; /* the reserved bits above the frame number are never set */
-}
+/* The reserved bits above the frame number are never set. */
+static inline uint64_t pte_frame(uint64_t pte) { return pte >> PTE_FRAME_SHIFT; }
 
 /* The physical address of the frame that a pointer to a table names. */
-static inline uint64_t pte_address(uint64_t pte) {
-    return pte >> PTE_FRAME_SHIFT << EXO_FRAME_SHIFT;
-}
+static inline uint64_t pte_address(uint64_t pte) { return pte_frame(pte) << EXO_FRAME_SHIFT; }
 
 /* Write an entry whole, so that no table walker sees a part. */
 static inline void pte_write(uint64_t *entry, uint64_t pte) { *(volatile uint64_t *)entry = pte; }

@@ -18,6 +18,21 @@
 #define COUNTERS_USER 7 /* cycle, time, instret */
 #define BOOT_STACK_BYTES 8192
 
+/*
+ * Go on behind this at the linked address, by the tables of a value for satp.
+ * The image is linked to the last 2 GiB, which lui reaches.
+ */
+    .macro TRANSLATE satp
+    lui t0, %hi(1f)
+    addi t0, t0, %lo(1f)
+    csrw stvec, t0
+    sfence.vma
+    csrw satp, \satp
+    sfence.vma
+    .balign 4
+1:
+    .endm
+
     .section .text.start, "ax"
     .globl _start
 _start:
@@ -31,24 +46,24 @@ _start:
     .dword 0x200000            /* offset from the start of RAM that suits us */
     .dword image_end - _start  /* size with bss */
     .dword 0                   /* flags: little endian */
-    .word 2                    /* version of this header: 0.2 */
-    .word 0
-    .dword 0
-    .ascii "RISCV\0\0\0"
-    .ascii "RSC\5"
+    .dword 2, 0                /* version of this header: 0.2 */
+    .ascii "RISCV\0\0\0RSC\5"
     .word 0
 
 /* The boot hart: a0 is its id, a1 the physical address of the device tree. */
 boot_entry:
     csrr s2, instret
     csrw sie, zero
+    lla t0, boot_begun
+    li t1, 1
+    amoswap.w.aqrl t1, t1, (t0)
+    bnez t1, boot_again
     mv s0, a0
     mv s1, a1
 
     lla t0, bss_start
     lla t1, bss_end
-1:
-    .irp offset, 0, 8, 16, 24, 32, 40, 48, 56
+1:  .irp offset, 0, 8, 16, 24, 32, 40, 48, 56
     sd zero, \offset(t0)
     .endr
     addi t0, t0, 64
@@ -57,14 +72,7 @@ boot_entry:
     lla sp, boot_stack_end
     mv a0, s1
     call early_map             /* returns the value for satp */
-    ld t0, boot_mapped_address
-    csrw stvec, t0
-    sfence.vma
-    csrw satp, a0
-    sfence.vma
-
-    .balign 4
-boot_mapped:
+    TRANSLATE a0
     lla t0, boot_trap
     csrw stvec, t0
     lla sp, boot_stack_end
@@ -74,10 +82,28 @@ boot_mapped:
     mv a2, s2
     call boot_main
 
-/* An exception of the boot hart before hart_begin. */
-    .balign 4
-boot_trap:
-    call boot_exception
+/*
+ * Some firmware (OpenSBI 1.1) now and then sends a hart that boot_main started
+ * here, as if it were the boot hart.  It waits until all is there, finds its
+ * struct hart by its id and goes on where it should have begun.
+ */
+boot_again:
+    lla t0, harts_ready
+1:  lw t1, (t0)
+    beqz t1, 1b
+    fence r, rw
+    lla t0, harts
+    li t2, -1
+    slli t2, t2, 38            /* DIRECT_MAP */
+2:  ld a1, (t0)
+    beqz a1, 3f
+    addi t0, t0, 8
+    sub t1, a1, t2
+    ld t1, HART_ID(t1)
+    bne t1, a0, 2b
+    j hart_entry
+3:  wfi
+    j 3b
 
 /*
  * Another hart, started by boot_main through the firmware: a1 is the kernel
@@ -86,18 +112,10 @@ boot_trap:
     .globl hart_entry
 hart_entry:
     csrw sie, zero
-    mv tp, a1
+    mv a0, a1
     ld t1, kernel_satp
-    ld t0, hart_mapped_address
-    csrw stvec, t0
     fence.i
-    sfence.vma
-    csrw satp, t1
-    sfence.vma
-
-    .balign 4
-hart_mapped:
-    mv a0, tp
+    TRANSLATE t1
 
 /*
  * hart_begin(struct hart *hart): make this hart ready to run programs and go
@@ -118,13 +136,10 @@ hart_begin:
     csrwi sie, SIE_SSIE
     tail hart_schedule
 
-    .section .rodata
-    .balign 8
-/* Linked addresses: what code that is relative to pc cannot say itself. */
-boot_mapped_address:
-    .dword boot_mapped
-hart_mapped_address:
-    .dword hart_mapped
+    .data
+    .balign 4
+boot_begun:
+    .word 0
 
     .bss
     .balign 16

@@ -10,8 +10,6 @@
  * it with libfdt.
  */
 #pragma once
-#include <stdint.h>
-
 #include "machine.h"
 
 /* RAM from here on does not fit in the kernel's direct map. */
@@ -23,27 +21,30 @@ enum uart_kind {
     UART_SIFIVE,
 };
 
+struct uart {
+    enum uart_kind kind;
+    uint32_t shift;   /* registers are 1 << shift bytes apart */
+    uint32_t width;   /* ... and 1 or 4 bytes wide */
+    uint64_t address; /* of the first; all lie in one page */
+};
+
 struct devicetree {
     /*
-     * Banks, reserved ranges, harts, timebase and boot archive.  A bank is
+     * Banks, harts, timebase, boot archive and firmware's ranges.  A bank is
      * rounded inwards to whole groups; of more than EXO_BANKS_MAX separate
      * banks or EXO_HARTS_MAX harts the later ones are left out.
      */
     struct machine machine;
-    struct {
-        enum uart_kind kind;
-        uint64_t address; /* physical */
-        uint32_t shift;   /* registers are 1 << shift bytes apart */
-        uint32_t width;   /* ... and 1 or 4 bytes wide */
-    } uart;               /* of /chosen/stdout-path; its registers lie in one page */
+    struct uart uart;     /* of /chosen/stdout-path; its address is physical */
     uint64_t test_device; /* physical address of a sifive,test0; 0: none */
 };
 
 /*
  * Read the blob at `fdt`, of which at most `limit` bytes may be touched, into
- * `tree`.  `boot_hart` is the hart that firmware started: it becomes hart 0,
- * the others follow in the tree's order.  Returns 0, or the text of what is
- * wrong; `tree` is then incomplete.  The blob is not needed afterwards.
+ * `tree`, which is all zero before.  `boot_hart` is the hart that firmware
+ * started: it becomes hart 0, the others follow in the tree's order.  Returns
+ * 0, or the text of what is wrong; `tree` is then incomplete.  The blob is not
+ * needed afterwards.
  */
 const char *devicetree_read(const void *fdt, uint64_t limit, uint64_t boot_hart,
                             struct devicetree *tree);

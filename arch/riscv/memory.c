@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * memset and memcpy, which the compiler may call for the copy of a structure.
- * Structures of the kernel are whole words and aligned to them.
+ * Structures of the kernel are mostly whole words, and aligned to them.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -15,20 +15,16 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memset(void *to, int byte, size_t size) {
     uint64_t word = (uint8_t)byte * 0x0101010101010101ul;
     uint64_t *words = to;
-    size_t left = size;
-    for (; left >= sizeof(word); left -= sizeof(word)) *words++ = word;
-    uint8_t *bytes = (uint8_t *)words;
-    while (left--) *bytes++ = (uint8_t)byte;
+    for (; size >= sizeof(word); size -= sizeof(word)) *words++ = word;
+    for (uint8_t *bytes = (uint8_t *)words; size > 0; size--) *bytes++ = (uint8_t)byte;
     return to;
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size) {
     const uint64_t *source = from;
     uint64_t *words = to;
-    size_t left = size;
-    for (; left >= sizeof(*words); left -= sizeof(*words)) *words++ = *source++;
+    for (; size >= sizeof(*words); size -= sizeof(*words)) *words++ = *source++;
     const uint8_t *bytes = (const uint8_t *)source;
-    uint8_t *target = (uint8_t *)words;
-    while (left--) *target++ = *bytes++;
+    for (uint8_t *target = (uint8_t *)words; size > 0; size--) *target++ = *bytes++;
     return to;
 }

@@ -16,8 +16,6 @@
 
 #include "offsets.h"
 
-    .option arch, +zicsr, +zifencei
-
 #define CAUSE_ECALL 8
 #define SSTATUS_SPP 0x100
 #define SIP_SSIP 2
@@ -27,28 +25,37 @@
                       EXO_ENV_CALL << EXO_CAP_RIGHTS_SHIFT)
 #define X(n) (CTX_REGISTER_X + 8 * ((n) - 1))
 
-/* Count an event for the bench, in a kernel built for that. */
-    .macro COUNT offset, at, scratch
-#ifdef EXO_COUNTERS
-    ld \at, HART_FACTS(tp)
-    ld \scratch, \offset(\at)
-    addi \scratch, \scratch, 1
-    sd \scratch, \offset(\at)
-#endif
-    .endm
+/* Registers of the program that a call which switches keeps: s0 to s11. */
+#define SAVED 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+/* All but tp, t0 and t1, which the kernel uses itself meanwhile. */
+#define FULL 1, 2, 3, 7, SAVED, 10, 11, 12, 13, 14, 15, 16, 17, 28, 29, 30, 31
 
-/* s0 to s11 to or from the CTX in \ctx. */
-    .macro EACH_SAVED op, ctx
-    .irp n, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+/* These registers to or from the CTX in \ctx. */
+    .macro EACH op, ctx, numbers:vararg
+    .irp n, \numbers
     \op x\n, X(\n)(\ctx)
     .endr
     .endm
 
-/* The registers from x7 on that need no care, to or from the full area. */
-    .macro EACH_FULL op, ctx
-    .irp n, 1,2,3,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    \op x\n, X(\n)(\ctx)
-    .endr
+/* Registers that an exception record holds whole, to or from the one of the CTX in t1. */
+    .macro RECORD op
+    \op sp, CTX_EXCEPTION_SP(t1)
+    \op ra, CTX_EXCEPTION_RA(t1)
+    \op a0, CTX_EXCEPTION_A0(t1)
+    \op a1, CTX_EXCEPTION_A1(t1)
+    \op a7, CTX_EXCEPTION_A7(t1)
+    .endm
+
+/* Back to the program. */
+    .macro LEAVE
+    csrrw tp, sscratch, tp
+    sret
+    .endm
+
+/* Call C on the kernel's stack. */
+    .macro CALL_C function
+    ld sp, HART_STACK(tp)
+    call \function
     .endm
 
 /* A control register, or a word spilled in the hart, to the CTX in t1. */
@@ -83,8 +90,7 @@ trap_entry:
     .irp register, ra, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
     li \register, 0
     .endr
-    csrrw tp, sscratch, tp
-    sret
+    LEAVE
 
 no_such_call:
     li a0, ERROR_CALL
@@ -93,8 +99,7 @@ null_call:
     li a0, 0
 1:  csrw sepc, ra
     li t0, 0
-    csrrw tp, sscratch, tp
-    sret
+    LEAVE
 
 /* Numbers below zero, which may switch environments, and those that are no call's. */
 special_call:
@@ -106,8 +111,7 @@ special_call:
     beqz t0, resume
     addi t0, a7, -EXO_CALL_exit
     bnez t0, no_such_call
-    ld sp, HART_STACK(tp)
-    call env_exit
+    CALL_C env_exit
     j arch_enter
 
 /*
@@ -119,15 +123,10 @@ resume:
     sd zero, CTX_EXCEPTION_MASK(t1)
     ld t0, CTX_EXCEPTION_PC(t1)
     csrw sepc, t0
-    ld sp, CTX_EXCEPTION_SP(t1)
-    ld ra, CTX_EXCEPTION_RA(t1)
-    ld a0, CTX_EXCEPTION_A0(t1)
-    ld a1, CTX_EXCEPTION_A1(t1)
-    ld a7, CTX_EXCEPTION_A7(t1)
+    RECORD ld
     ld t0, CTX_EXCEPTION_T0(t1)
     ld t1, CTX_EXCEPTION_T1(t1)
-    csrrw tp, sscratch, tp
-    sret
+    LEAVE
 
 /*
  * An exception of the program: save ten words in its CTX and enter its
@@ -150,11 +149,7 @@ not_a_call:
     STORE_CSR stval, CTX_EXCEPTION_VALUE
     STORE_SPILL HART_USER_T0, CTX_EXCEPTION_T0
     STORE_SPILL HART_USER_T1, CTX_EXCEPTION_T1
-    sd sp, CTX_EXCEPTION_SP(t1)
-    sd ra, CTX_EXCEPTION_RA(t1)
-    sd a0, CTX_EXCEPTION_A0(t1)
-    sd a1, CTX_EXCEPTION_A1(t1)
-    sd a7, CTX_EXCEPTION_A7(t1)
+    RECORD sd
     li t0, 1
     sd t0, CTX_EXCEPTION_MASK(t1)
     ld t0, CTX_EXCEPTION_ENTRY(t1)
@@ -162,12 +157,16 @@ not_a_call:
     ld sp, CTX_EXCEPTION_STACK(t1)
     li t0, 0
     li t1, 0
-    csrrw tp, sscratch, tp
-    sret
+    LEAVE
+
+/* The only interrupt is another hart's request to look again. */
+interrupt:
+    sd t1, HART_USER_T1(tp)
+    ld t1, HART_CTX(tp)
 
 /* All registers to the CTX, whose address is in t1; t0 and t1 were spilled. */
-    .macro SAVE_FULL
-    EACH_FULL sd, t1
+fault:
+    EACH sd, t1, FULL
     STORE_CSR sepc, CTX_REGISTER_PC
     STORE_CSR sscratch, X(4)
     STORE_SPILL HART_USER_T0, X(5)
@@ -176,36 +175,25 @@ not_a_call:
     li t1, EXO_SAVED_FULL
     sd t1, ENV_SAVED(t0)
     sd zero, ENV_LAST(t0)
-    ld sp, HART_STACK(tp)
-    .endm
-
-fault:
-    SAVE_FULL
     csrr a0, scause
     csrr a1, stval
-    call env_fault
+    bltz a0, 1f
+    CALL_C env_fault
     j arch_enter
-
-/* The only interrupt is another hart's request to look again. */
-interrupt:
-    sd t1, HART_USER_T1(tp)
-    ld t1, HART_CTX(tp)
-    SAVE_FULL
-    csrci sip, SIP_SSIP
-    call hart_interrupt
+1:  csrci sip, SIP_SSIP
+    CALL_C hart_interrupt
 
 /* Enter U-mode as the environment in a0, which hart_enter made this hart's. */
     .globl arch_enter
 arch_enter:
     ld t1, HART_CTX(tp)
-    ld t0, ENV_SAVED(a0)
-    bnez t0, enter_full
     ld t0, CTX_REGISTER_PC(t1)
     csrw sepc, t0
     ld t0, X(4)(t1)
     csrw sscratch, t0
-    ld sp, X(2)(t1)
-    EACH_SAVED ld, t1
+    ld t0, ENV_SAVED(a0)
+    bnez t0, enter_full
+    EACH ld, t1, 2, SAVED
     ld a0, X(10)(t1)
     ld a1, X(11)(t1)
     sd zero, X(10)(t1) /* yield's fast path does not write them: its answer is 0 */
@@ -213,22 +201,15 @@ arch_enter:
     .irp register, ra, gp, t0, t1, t2, t3, t4, t5, t6, a2, a3, a4, a5, a6, a7
     li \register, 0
     .endr
-    csrrw tp, sscratch, tp
-    sret
+    LEAVE
 
 enter_full:
     sd zero, ENV_SAVED(a0) /* EXO_SAVED_SWITCH: what a call that switches saves */
-    ld t0, CTX_REGISTER_PC(t1)
-    csrw sepc, t0
-    ld t0, X(4)(t1)
-    csrw sscratch, t0
-    EACH_FULL ld, t1
+    EACH ld, t1, FULL
     sd zero, X(10)(t1)
     sd zero, X(11)(t1)
-    ld x5, X(5)(t1)
-    ld x6, X(6)(t1)
-    csrrw tp, sscratch, tp
-    sret
+    EACH ld, t1, 5, 6
+    LEAVE
 
 /*
  * yield(env): what goes well is here, everything else is env_yield's.  The
@@ -238,8 +219,7 @@ enter_full:
 yield:
     ld t0, HART_CTX(tp)
     sd ra, CTX_REGISTER_PC(t0)
-    sd sp, X(2)(t0)
-    EACH_SAVED sd, t0
+    EACH sd, t0, 2, SAVED
     csrr s0, sscratch
     sd s0, X(4)(t0)
 
@@ -301,7 +281,12 @@ woken:
     ld s6, HART_SEEN(s5)
     bne s6, s2, yield_enter /* stale, or the ASID is another space's too */
     ld s1, ENV_SATP(s7)
-    COUNT FACTS_SATP_WRITES, s2, s6
+#ifdef EXO_COUNTERS
+    ld s2, HART_FACTS(tp)
+    ld s6, FACTS_SATP_WRITES(s2)
+    addi s6, s6, 1
+    sd s6, FACTS_SATP_WRITES(s2)
+#endif
     csrw satp, s1
     fence rw, w
     sw s11, HART_ACTIVE(tp)
@@ -318,12 +303,10 @@ woken:
     ld s2, X(4)(t0)
     csrw sepc, s1
     csrw sscratch, s2
-    ld sp, X(2)(t0)
-    EACH_SAVED ld, t0
+    EACH ld, t0, 2, SAVED
     li a0, 0
     li t0, 0
-    csrrw tp, sscratch, tp
-    sret
+    LEAVE
 
 /* A hart that sleeps and has a row of the caller, who is READY now, must be told. */
 yield_wake:
@@ -331,32 +314,32 @@ yield_wake:
     ld s1, ENV_ROWS(s1)
     and a0, s1, s2
     beqz a0, woken
-    ld sp, HART_STACK(tp)
-    call slice_wake
+    CALL_C slice_wake
     j yield_enter
 
 yield_refused:
     amoadd.w.rl zero, s1, (s0)
 yield_slow:
-    ld sp, HART_STACK(tp)
-    call env_yield
+    CALL_C env_yield
     j arch_enter
 
 /* The caller was to be stopped; s1 is its state word before, s7 the claimed target. */
 yield_obey:
     mv a0, s0
     mv a1, s1
-    ld sp, HART_STACK(tp)
-    call env_obey
+    CALL_C env_obey
 yield_enter:
     mv a0, s7
-    ld sp, HART_STACK(tp)
-    call hart_switch
+    CALL_C hart_switch
     j arch_enter
 
 trap_in_kernel:
+    ld sp, HART_STACK(tp)
+/* The same on the boot hart before it has a struct hart. */
+    .balign 4
+    .globl boot_trap
+boot_trap:
     csrr a0, scause
     csrr a1, sepc
     csrr a2, stval
-    ld sp, HART_STACK(tp)
     call kernel_trapped

@@ -1,107 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drivers of the console's transmitter.  Firmware has set the line up; the
- * kernel only fills the transmit FIFO, takes no interrupt and receives nothing.
+ * The console's transmitter: a UART or the firmware's console.  Firmware has
+ * set the line up; the kernel only looks for room and writes, takes no
+ * interrupt and receives nothing.
  */
-#include "uart.h"
-
-#include <stdbool.h>
-
 #include "arch.h"
-#include "sbi.h"
+#include "platform.h"
 
-/* NS16550 registers and bits. */
-#define NS_DATA 0
-#define NS_FIFO_CONTROL 2
-#define NS_FIFO_ENABLE 1
-#define NS_IDENTIFICATION 2
-#define NS_FIFO_ENABLED 0xc0
-#define NS_LINE_STATUS 5
-#define NS_TRANSMITTER_EMPTY 0x20
-#define NS_FIFO_BYTES 16
+#define NS16550_LINE_STATUS 5
+#define NS16550_ROOM 0x20
+#define SIFIVE_FULL 0x80000000 /* in what the transmit register reads as */
+#define PATIENCE 100000000     /* looks at a full transmitter before giving it up */
 
-/* SiFive registers and bits. */
-#define SIFIVE_TRANSMIT 0
-#define SIFIVE_FULL 0x80000000
-#define SIFIVE_TRANSMIT_CONTROL 2
-#define SIFIVE_TRANSMIT_ENABLE 1
+static struct uart uart;
 
-#define BURST 16           /* bytes at most that the firmware writes in one go */
-#define PATIENCE 100000000 /* looks at a full transmitter before giving it up */
+void uart_open(struct uart found) { uart = found; }
 
-static struct {
-    enum uart_kind kind;
-    volatile void *registers;
-    uint32_t shift;
-    uint32_t width;
-    uint32_t room; /* bytes that an empty NS16550 takes */
-    uint32_t busy; /* 1 while a hart writes */
-} uart;
+static volatile void *register_at(uint32_t index) {
+    return (volatile char *)uart.address + ((uint64_t)index << uart.shift);
+}
 
 static uint32_t register_read(uint32_t index) {
-    uint64_t offset = (uint64_t)index << uart.shift;
-    if (uart.width == 4) return *(volatile uint32_t *)((volatile char *)uart.registers + offset);
-    return *((volatile uint8_t *)uart.registers + offset);
+    volatile void *at = register_at(index);
+    return uart.width == 4 ? *(volatile uint32_t *)at : *(volatile uint8_t *)at;
 }
 
-static void register_write(uint32_t index, uint32_t value) {
-    uint64_t offset = (uint64_t)index << uart.shift;
+/* Write one byte if there is room for it. */
+static bool byte_write(char byte) {
+    uint8_t value = (uint8_t)byte;
+    if (uart.kind == UART_NONE) {
+        if (sbi_call(SBI_WRITE_BYTE, value, 0, 0, 0, 0).error != 0)
+            sbi_call(SBI_PUTCHAR, value, 0, 0, 0, 0);
+        return true;
+    }
+    if (uart.kind == UART_SIFIVE ? (register_read(0) & SIFIVE_FULL) != 0
+                                 : (register_read(NS16550_LINE_STATUS) & NS16550_ROOM) == 0)
+        return false;
     if (uart.width == 4)
-        *(volatile uint32_t *)((volatile char *)uart.registers + offset) = value;
+        *(volatile uint32_t *)uart.address = value;
     else
-        *((volatile uint8_t *)uart.registers + offset) = (uint8_t)value;
-}
-
-void uart_open(enum uart_kind kind, volatile void *registers, uint32_t shift, uint32_t width) {
-    uart.registers = registers;
-    uart.shift = shift;
-    uart.width = width;
-    if (kind == UART_NS16550) {
-        /* Some have no FIFO, and then take one byte at a time. */
-        register_write(NS_FIFO_CONTROL, NS_FIFO_ENABLE);
-        bool fifo = (register_read(NS_IDENTIFICATION) & NS_FIFO_ENABLED) == NS_FIFO_ENABLED;
-        uart.room = fifo ? NS_FIFO_BYTES : 1;
-    } else if (kind == UART_SIFIVE) {
-        register_write(SIFIVE_TRANSMIT_CONTROL,
-                       register_read(SIFIVE_TRANSMIT_CONTROL) | SIFIVE_TRANSMIT_ENABLE);
-    }
-    uart.kind = kind;
-}
-
-static void firmware_write(char byte) {
-    uint64_t value = (uint8_t)byte;
-    if (sbi_call(SBI_CONSOLE, SBI_CONSOLE_WRITE_BYTE, value, 0, 0, 0, 0).error != 0)
-        sbi_call(SBI_PUTCHAR, 0, value, 0, 0, 0, 0);
-}
-
-static uint64_t fill(const char *bytes, uint64_t length) {
-    uint64_t done = 0;
-    if (uart.kind == UART_NS16550) {
-        /* The only thing known of its FIFO is when it is empty. */
-        if (!(register_read(NS_LINE_STATUS) & NS_TRANSMITTER_EMPTY)) return 0;
-        while (done < length && done < uart.room) register_write(NS_DATA, (uint8_t)bytes[done++]);
-    } else if (uart.kind == UART_SIFIVE) {
-        while (done < length && !(register_read(SIFIVE_TRANSMIT) & SIFIVE_FULL))
-            register_write(SIFIVE_TRANSMIT, (uint8_t)bytes[done++]);
-    } else {
-        while (done < length && done < BURST) firmware_write(bytes[done++]);
-    }
-    return done;
+        *(volatile uint8_t *)uart.address = value;
+    return true;
 }
 
 uint64_t arch_console_write(const char *bytes, uint64_t length) {
-    /* Two harts that both see room would overrun it; who comes second has none. */
-    if (__atomic_exchange_n(&uart.busy, 1, __ATOMIC_ACQUIRE)) return 0;
-    uint64_t done = fill(bytes, length);
-    __atomic_store_n(&uart.busy, 0, __ATOMIC_RELEASE);
+    uint64_t done = 0;
+    while (done < length && byte_write(bytes[done])) done++;
     return done;
 }
 
 void uart_write_last(const char *text) {
-    uint32_t patience = PATIENCE;
-    while (*text != '\0' && patience > 0)
-        if (fill(text, 1) == 1)
-            text++;
-        else
-            patience--;
+    for (uint32_t patience = PATIENCE; *text != '\0' && patience > 0; patience--)
+        if (byte_write(*text)) text++;
 }

@@ -23,7 +23,7 @@ static struct {
 /* Numbers of jobs beside those of the calls. */
 enum { JOB_START = 1000, JOB_INTERRUPT, JOB_FAULT };
 
-static const struct machine *boot_machine;
+static struct machine *boot_machine;
 
 /* ---- calls ---- */
 
@@ -163,7 +163,7 @@ static void boot_run(void) {
     hart_schedule();
 }
 
-bool host_boot_machine(const struct machine *machine) {
+bool host_boot_machine(struct machine *machine) {
     boot_machine = machine;
     if (fiber_run(0, boot_run) == HOST_OFF) return false;
     for (uint64_t hart = 1; hart < hart_count; hart++) hart_run(hart, JOB_START, NULL, 0);
@@ -172,20 +172,19 @@ bool host_boot_machine(const struct machine *machine) {
 
 void host_boot(const struct host_plan *plan) {
     struct machine machine = {
-        .bank_count = 1,
-        .bank = {{HOST_RAM_FRAME, plan->groups << EXO_GROUP_SHIFT}},
-        .hart_count = plan->harts,
-        .timebase_hz = 10000000,
-        .asid_count = plan->asids,
+        .facts = {.bank_count = 1,
+                  .bank = {{HOST_RAM_FRAME, plan->groups << EXO_GROUP_SHIFT}},
+                  .hart_count = plan->harts,
+                  .timebase_hz = 10000000,
+                  .asid_count = plan->asids},
         .archive_address = HOST_RAM_ADDRESS + (ARCHIVE_FRAME << EXO_FRAME_SHIFT),
-        .kernel = {HOST_RAM_FRAME, KERNEL_FRAMES},
+        .used_count = MACHINE_OTHER,
+        .used[MACHINE_KERNEL] = {HOST_RAM_FRAME, KERNEL_FRAMES},
     };
     host_ram_make(plan->groups);
-    for (uint32_t i = 0; i < plan->harts; i++) {
-        machine.hart[i].id = i;
-        machine.hart[i].flags = EXO_HART_STARTED;
-    }
-    machine.archive_bytes = host_archive_make(machine.archive_address);
+    for (uint32_t i = 0; i < plan->harts; i++)
+        machine.facts.hart[i] = (struct exo_hart_info){.id = i, .flags = EXO_HART_STARTED};
+    machine.facts.archive_bytes = host_archive_make(machine.archive_address);
     if (!host_boot_machine(&machine)) {
         fprintf(stderr, "the modelled machine did not boot: %s\n",
                 host_stop_why ? host_stop_why : "power off");

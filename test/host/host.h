@@ -85,7 +85,7 @@ void host_ram_make(uint64_t groups);
  * Boot with a description of the test's own, after host_ram_make.  Returns
  * whether the core booted; if not, host_stop_why tells what it missed.
  */
-bool host_boot_machine(const struct machine *machine);
+bool host_boot_machine(struct machine *machine);
 
 /* Write a boot archive with an init of one page of text and one of data; returns its bytes. */
 uint64_t host_archive_make(uint64_t address);

@@ -23,7 +23,7 @@ struct oracle {
     uint64_t boot_hart;
     struct devicetree tree;
     bool boot_hart_found;
-    uint32_t reserved_wanted; /* ranges, those beyond the array included */
+    uint32_t used_wanted; /* ranges in use, those beyond the array included */
 };
 
 /*
@@ -98,32 +98,33 @@ static inline bool oracle_device(const void *fdt, int node, uint64_t *address) {
     return oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, 0, address, &size);
 }
 
-static inline void oracle_bank(struct machine *machine, uint64_t address, uint64_t size) {
+static inline void oracle_bank(struct exo_info *facts, uint64_t address, uint64_t size) {
     uint64_t end = size > UINT64_MAX - address ? UINT64_MAX : address + size;
     if (end > DEVICETREE_RAM_LIMIT) end = DEVICETREE_RAM_LIMIT;
     if (address >= end) return;
     address = (address + ORACLE_GROUP - 1) / ORACLE_GROUP * ORACLE_GROUP;
     end = end / ORACLE_GROUP * ORACLE_GROUP;
-    if (address < end && machine->bank_count < EXO_BANKS_MAX) {
-        machine->bank[machine->bank_count].first = address / 4096;
-        machine->bank[machine->bank_count].count = (end - address) / 4096;
-        machine->bank_count++;
+    if (address < end && facts->bank_count < EXO_BANKS_MAX) {
+        facts->bank[facts->bank_count].first = address / 4096;
+        facts->bank[facts->bank_count].count = (end - address) / 4096;
+        facts->bank_count++;
     }
 }
 
-static inline void oracle_reserved(struct oracle *oracle, uint64_t address, uint64_t size) {
+static inline void oracle_used(struct oracle *oracle, uint64_t address, uint64_t size) {
     struct machine *machine = &oracle->tree.machine;
-    oracle->reserved_wanted += size > 0 || machine->reserved_count == MACHINE_RESERVED_MAX;
-    if (size > 0 && machine->reserved_count < MACHINE_RESERVED_MAX) {
-        uint64_t last = size - 1 > UINT64_MAX - 1 - address ? UINT64_MAX - 1 : address + size - 1;
-        struct frame_range *range = &machine->reserved[machine->reserved_count++];
+    uint64_t end = size > UINT64_MAX - address ? UINT64_MAX : address + size;
+    if (end == address) return;
+    oracle->used_wanted++;
+    if (machine->used_count < MACHINE_USED_MAX) {
+        struct exo_bank *range = &machine->used[machine->used_count++];
         range->first = address / 4096;
-        range->count = last / 4096 - range->first + 1;
+        range->count = (end - 1) / 4096 - range->first + 1;
     }
 }
 
 static inline void oracle_hart(struct oracle *oracle, int node) {
-    struct machine *machine = &oracle->tree.machine;
+    struct exo_info *facts = &oracle->tree.machine.facts;
     const void *fdt = oracle->fdt;
     uint64_t id;
     uint64_t size;
@@ -142,27 +143,27 @@ static inline void oracle_hart(struct oracle *oracle, int node) {
             sstc |= length - at > 4 && memcmp(copy + at, "sstc", 5) == 0;
         free(copy);
     }
-    uint32_t index = machine->hart_count;
+    uint32_t index = facts->hart_count;
     if (id == oracle->boot_hart) {
         oracle->boot_hart_found = true;
         index = 0;
     } else if (index < EXO_HARTS_MAX) {
-        machine->hart_count++;
+        facts->hart_count++;
     } else {
         return;
     }
-    machine->hart[index].id = id;
-    machine->hart[index].flags = sstc ? EXO_HART_SSTC : 0;
+    facts->hart[index].id = id;
+    facts->hart[index].flags = sstc ? EXO_HART_SSTC : 0;
 }
 
 static inline void oracle_uart(const void *fdt, int node, struct devicetree *tree) {
     bool sifive = oracle_has(fdt, node, "compatible", "sifive,uart0");
     bool ns16550 = oracle_has(fdt, node, "compatible", "ns16550a") ||
                    oracle_has(fdt, node, "compatible", "snps,dw-apb-uart");
-    uint64_t shift = sifive ? 2 : oracle_number(fdt, node, "reg-shift", 0);
-    uint64_t width = sifive ? 4 : oracle_number(fdt, node, "reg-io-width", 1);
+    uint64_t shift = oracle_number(fdt, node, "reg-shift", sifive ? 2 : 0);
+    uint64_t width = oracle_number(fdt, node, "reg-io-width", sifive ? 4 : 1);
     uint64_t address;
-    if (!(sifive || ns16550) || !oracle_device(fdt, node, &address) || shift > 4 ||
+    if (!(sifive || ns16550) || !oracle_device(fdt, node, &address) || address == 0 || shift > 4 ||
         !(width == 1 || (width == 4 && shift >= 2)) || address % width != 0 ||
         address % 4096 + (8ull << shift) > 4096)
         return;
@@ -172,35 +173,52 @@ static inline void oracle_uart(const void *fdt, int node, struct devicetree *tre
     tree->uart.width = (uint32_t)width;
 }
 
-static inline void oracle_stdout(const void *fdt, const char *path, struct devicetree *tree) {
-    int length = (int)strcspn(path, ":");
-    if (length > 0 && *path != '/') {
-        int aliases = fdt_path_offset(fdt, "/aliases");
-        int value_bytes = 0;
-        path = aliases < 0 ? NULL : fdt_getprop_namelen(fdt, aliases, path, length, &value_bytes);
-        length = path == NULL ? 0 : (int)strnlen(path, (size_t)value_bytes);
+/* The last name in a path of at most `bytes`, before the settings of the line. */
+static inline char *oracle_name(const char *path, size_t bytes) {
+    char *name = strndup(path, bytes);
+    name[strcspn(name, ":")] = '\0';
+    char *slash = strrchr(name, '/');
+    if (slash != NULL) memmove(name, slash + 1, strlen(slash));
+    return name;
+}
+
+/* The console is the first device that has the name behind stdout-path and that uart.c knows. */
+static inline void oracle_stdout(const void *fdt, const char *path, int aliases,
+                                 struct devicetree *tree) {
+    char *name = oracle_name(path, strlen(path));
+    if (*path != '/') {
+        int bytes = 0;
+        const char *value = aliases < 0 ? NULL : fdt_getprop(fdt, aliases, name, &bytes);
+        free(name);
+        name = oracle_name(value == NULL ? "" : value, value == NULL ? 0 : (size_t)bytes);
     }
-    if (length > 0 && *path == '/') {
-        int node = fdt_path_offset_namelen(fdt, path, length);
-        if (node > 0 && fdt_node_depth(fdt, node) < ORACLE_DEPTH) oracle_uart(fdt, node, tree);
-    }
+    int depth = -1;
+    for (int node = fdt_next_node(fdt, -1, &depth);
+         node >= 0 && depth >= 0 && tree->uart.kind == UART_NONE;
+         node = fdt_next_node(fdt, node, &depth))
+        if (depth < ORACLE_DEPTH && strcmp(fdt_get_name(fdt, node, NULL), name) == 0)
+            oracle_uart(fdt, node, tree);
+    free(name);
 }
 
 /* Fill oracle->tree from a blob to which the oracle applies; false if the reader must refuse it. */
 static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracle *oracle) {
     struct machine *machine = &oracle->tree.machine;
+    struct exo_info *facts = &machine->facts;
     memset(oracle, 0, sizeof(*oracle));
     oracle->fdt = fdt;
     oracle->boot_hart = boot_hart;
-    machine->hart_count = 1;
+    facts->hart_count = 1;
+    machine->used_count = oracle->used_wanted = MACHINE_OTHER;
     uint64_t address;
     uint64_t size;
     for (int i = 0; i < fdt_num_mem_rsv(fdt); i++) {
         fdt_get_mem_rsv(fdt, i, &address, &size);
-        oracle_reserved(oracle, address, size);
+        oracle_used(oracle, address, size);
     }
     char *stdout_path = NULL;
     char top[64] = "";
+    int aliases = -1;
     int depth = -1;
     for (int node = fdt_next_node(fdt, -1, &depth); node >= 0 && depth >= 0;
          node = fdt_next_node(fdt, node, &depth)) {
@@ -214,42 +232,43 @@ static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracl
             stdout_path = path == NULL ? NULL : strndup(path, (size_t)length);
             machine->archive_address = oracle_number(fdt, node, "linux,initrd-start", 0);
             uint64_t end = oracle_number(fdt, node, "linux,initrd-end", 0);
-            machine->archive_bytes =
+            facts->archive_bytes =
                 machine->archive_address < end ? end - machine->archive_address : 0;
+        } else if (depth == 1 && strcmp(top, "aliases") == 0) {
+            aliases = node;
         } else if (depth == 1 && strcmp(top, "cpus") == 0) {
-            machine->timebase_hz = oracle_number(fdt, node, "timebase-frequency", 0);
+            facts->timebase_hz = oracle_number(fdt, node, "timebase-frequency", 0);
         } else if (depth == 1 && oracle_has(fdt, node, "device_type", "memory")) {
             for (int i = 0;
                  oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, i, &address, &size); i++)
-                oracle_bank(machine, address, size);
+                oracle_bank(facts, address, size);
         } else if (depth == 2 && strcmp(top, "reserved-memory") == 0) {
             for (int i = 0; oracle_reg(fdt, node, i, &address, &size); i++)
-                oracle_reserved(oracle, address, size);
+                oracle_used(oracle, address, size);
         } else if (depth == 2 && strcmp(top, "cpus") == 0) {
             oracle_hart(oracle, node);
-        } else if (oracle_has(fdt, node, "compatible", "sifive,test0") &&
-                   oracle_device(fdt, node, &address)) {
-            oracle->tree.test_device = address;
+        } else if (oracle_has(fdt, node, "compatible", "sifive,test0")) {
+            oracle->tree.test_device = oracle_device(fdt, node, &address) ? address : 0;
         }
     }
     if (stdout_path != NULL) {
-        oracle_stdout(fdt, stdout_path, &oracle->tree);
+        oracle_stdout(fdt, stdout_path, aliases, &oracle->tree);
         free(stdout_path);
     }
-    for (uint32_t i = 0; i < machine->bank_count; i++) {
-        for (uint32_t j = i + 1; j < machine->bank_count; j++) {
-            struct frame_range *a = &machine->bank[i];
-            struct frame_range *b = &machine->bank[j];
+    for (uint32_t i = 0; i < facts->bank_count; i++) {
+        for (uint32_t j = i + 1; j < facts->bank_count; j++) {
+            struct exo_bank *a = &facts->bank[i];
+            struct exo_bank *b = &facts->bank[j];
             if (a->first < b->first + b->count && b->first < a->first + a->count) return false;
             if (b->first < a->first) {
-                struct frame_range swap = *a;
+                struct exo_bank swap = *a;
                 *a = *b;
                 *b = swap;
             }
         }
     }
-    return oracle->boot_hart_found && machine->bank_count > 0 && machine->timebase_hz != 0 &&
-           oracle->reserved_wanted <= MACHINE_RESERVED_MAX;
+    return oracle->boot_hart_found && facts->bank_count > 0 && facts->timebase_hz != 0 &&
+           oracle->used_wanted <= MACHINE_USED_MAX;
 }
 
 /* What differs between two results of an accepted blob; NULL for nothing. */
@@ -257,18 +276,18 @@ static inline const char *oracle_difference(const struct devicetree *a,
                                             const struct devicetree *b) {
     const struct machine *m = &a->machine;
     const struct machine *n = &b->machine;
-    if (m->bank_count != n->bank_count ||
-        memcmp(m->bank, n->bank, m->bank_count * sizeof(m->bank[0])) != 0)
+    if (m->facts.bank_count != n->facts.bank_count ||
+        memcmp(m->facts.bank, n->facts.bank, m->facts.bank_count * sizeof(m->facts.bank[0])) != 0)
         return "banks";
-    if (m->reserved_count != n->reserved_count ||
-        memcmp(m->reserved, n->reserved, m->reserved_count * sizeof(m->reserved[0])) != 0)
-        return "reserved ranges";
-    if (m->hart_count != n->hart_count ||
-        memcmp(m->hart, n->hart, m->hart_count * sizeof(m->hart[0])) != 0)
+    if (m->used_count != n->used_count ||
+        memcmp(m->used, n->used, m->used_count * sizeof(m->used[0])) != 0)
+        return "ranges in use";
+    if (m->facts.hart_count != n->facts.hart_count ||
+        memcmp(m->facts.hart, n->facts.hart, m->facts.hart_count * sizeof(m->facts.hart[0])) != 0)
         return "harts";
-    if (m->timebase_hz != n->timebase_hz) return "timebase";
-    if (m->archive_bytes != n->archive_bytes ||
-        (m->archive_bytes != 0 && m->archive_address != n->archive_address))
+    if (m->facts.timebase_hz != n->facts.timebase_hz) return "timebase";
+    if (m->facts.archive_bytes != n->facts.archive_bytes ||
+        (m->facts.archive_bytes != 0 && m->archive_address != n->archive_address))
         return "archive";
     if (a->uart.kind != b->uart.kind ||
         (a->uart.kind != UART_NONE &&

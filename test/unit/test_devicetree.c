@@ -64,7 +64,7 @@ static void accepted(const void *bytes, size_t length, struct devicetree *tree) 
     assert_true(oracle_applies(bytes, length));
 }
 
-static void range_is(struct frame_range range, uint64_t first, uint64_t count) {
+static void range_is(struct exo_bank range, uint64_t first, uint64_t count) {
     assert_int_equal(range.first, first);
     assert_int_equal(range.count, count);
 }
@@ -75,20 +75,21 @@ static void virt_like(void **state) {
     struct blob blob = tree_read("virt-like");
     accepted(blob.bytes, blob.length, &tree);
     const struct machine *machine = &tree.machine;
-    assert_int_equal(machine->bank_count, 1);
-    range_is(machine->bank[0], 0x80000, 128 * MIB_FRAMES);
-    assert_int_equal(machine->reserved_count, 1);
-    range_is(machine->reserved[0], 0x80000, 128);
+    const struct exo_info *facts = &machine->facts;
+    assert_int_equal(facts->bank_count, 1);
+    range_is(facts->bank[0], 0x80000, 128 * MIB_FRAMES);
+    assert_int_equal(machine->used_count, MACHINE_OTHER + 1);
+    range_is(machine->used[MACHINE_OTHER], 0x80000, 128);
     static const uint64_t ids[] = {1, 0, 2, 3};
     static const uint64_t flags[] = {EXO_HART_SSTC, EXO_HART_SSTC, 0, EXO_HART_SSTC};
-    assert_int_equal(machine->hart_count, 4);
+    assert_int_equal(facts->hart_count, 4);
     for (uint32_t i = 0; i < 4; i++) {
-        assert_int_equal(machine->hart[i].id, ids[i]);
-        assert_int_equal(machine->hart[i].flags, flags[i]);
+        assert_int_equal(facts->hart[i].id, ids[i]);
+        assert_int_equal(facts->hart[i].flags, flags[i]);
     }
-    assert_int_equal(machine->timebase_hz, 10000000);
+    assert_int_equal(facts->timebase_hz, 10000000);
     assert_int_equal(machine->archive_address, 0x84200000);
-    assert_int_equal(machine->archive_bytes, 0x100400);
+    assert_int_equal(facts->archive_bytes, 0x100400);
     assert_int_equal(tree.uart.kind, UART_NS16550);
     assert_int_equal(tree.uart.address, 0x10000000);
     assert_int_equal(tree.uart.shift, 0);
@@ -103,17 +104,18 @@ static void hifive_like(void **state) {
     struct blob blob = tree_read("hifive-like");
     accepted(blob.bytes, blob.length, &tree);
     const struct machine *machine = &tree.machine;
-    assert_int_equal(machine->bank_count, 1);
-    range_is(machine->bank[0], 0x80000, 8190 * MIB_FRAMES); /* the odd MiB at the end is not used */
-    assert_int_equal(machine->reserved_count, 1);
-    range_is(machine->reserved[0], 0x80000, 64);
-    assert_int_equal(machine->hart_count, 4);
+    const struct exo_info *facts = &machine->facts;
+    assert_int_equal(facts->bank_count, 1);
+    range_is(facts->bank[0], 0x80000, 8190 * MIB_FRAMES); /* the odd MiB at the end is not used */
+    assert_int_equal(machine->used_count, MACHINE_OTHER + 1);
+    range_is(machine->used[MACHINE_OTHER], 0x80000, 64);
+    assert_int_equal(facts->hart_count, 4);
     for (uint32_t i = 0; i < 4; i++) {
-        assert_int_equal(machine->hart[i].id, i + 1);
-        assert_int_equal(machine->hart[i].flags, 0);
+        assert_int_equal(facts->hart[i].id, i + 1);
+        assert_int_equal(facts->hart[i].flags, 0);
     }
-    assert_int_equal(machine->timebase_hz, 1000000);
-    assert_int_equal(machine->archive_bytes, 0);
+    assert_int_equal(facts->timebase_hz, 1000000);
+    assert_int_equal(facts->archive_bytes, 0);
     assert_int_equal(tree.uart.kind, UART_SIFIVE);
     assert_int_equal(tree.uart.address, 0x10010000);
     assert_int_equal(tree.test_device, 0);
@@ -126,17 +128,18 @@ static void visionfive_like(void **state) {
     struct blob blob = tree_read("visionfive-like");
     accepted(blob.bytes, blob.length, &tree);
     const struct machine *machine = &tree.machine;
-    assert_int_equal(machine->bank_count, 2);
-    range_is(machine->bank[0], 0x40000, 3070 * MIB_FRAMES);
-    range_is(machine->bank[1], 0x100000, 5120 * MIB_FRAMES);
-    assert_int_equal(machine->reserved_count, 2);
-    range_is(machine->reserved[0], 0x40000, 64);
-    range_is(machine->reserved[1], 0x70000, 2); /* unaligned: rounded outwards */
-    assert_int_equal(machine->hart_count, 4);
-    assert_int_equal(machine->hart[0].id, 1);
-    assert_int_equal(machine->timebase_hz, 4000000);
+    const struct exo_info *facts = &machine->facts;
+    assert_int_equal(facts->bank_count, 2);
+    range_is(facts->bank[0], 0x40000, 3070 * MIB_FRAMES);
+    range_is(facts->bank[1], 0x100000, 5120 * MIB_FRAMES);
+    assert_int_equal(machine->used_count, MACHINE_OTHER + 2);
+    range_is(machine->used[MACHINE_OTHER], 0x40000, 64);
+    range_is(machine->used[MACHINE_OTHER + 1], 0x70000, 2); /* unaligned: rounded outwards */
+    assert_int_equal(facts->hart_count, 4);
+    assert_int_equal(facts->hart[0].id, 1);
+    assert_int_equal(facts->timebase_hz, 4000000);
     assert_int_equal(machine->archive_address, 0x46100000);
-    assert_int_equal(machine->archive_bytes, 0x800000);
+    assert_int_equal(facts->archive_bytes, 0x800000);
     assert_int_equal(tree.uart.kind, UART_NS16550);
     assert_int_equal(tree.uart.address, 0x10000000);
     assert_int_equal(tree.uart.shift, 2);
@@ -423,21 +426,22 @@ static const char *built(struct plan plan, struct devicetree *tree) {
 static void counts_at_their_limits(void **state) {
     (void)state;
     struct devicetree tree;
-    struct plan plan = {
-        .harts = EXO_HARTS_MAX, .banks = EXO_BANKS_MAX, .reserved = MACHINE_RESERVED_MAX};
+    struct plan plan = {.harts = EXO_HARTS_MAX,
+                        .banks = EXO_BANKS_MAX,
+                        .reserved = MACHINE_USED_MAX - MACHINE_OTHER};
     assert_null(built(plan, &tree));
-    assert_int_equal(tree.machine.hart_count, EXO_HARTS_MAX);
-    assert_int_equal(tree.machine.bank_count, EXO_BANKS_MAX);
-    assert_int_equal(tree.machine.reserved_count, MACHINE_RESERVED_MAX);
-    range_is(tree.machine.bank[0], 0x40000, EXO_GROUP_FRAMES);
+    assert_int_equal(tree.machine.facts.hart_count, EXO_HARTS_MAX);
+    assert_int_equal(tree.machine.facts.bank_count, EXO_BANKS_MAX);
+    assert_int_equal(tree.machine.used_count, MACHINE_USED_MAX);
+    range_is(tree.machine.facts.bank[0], 0x40000, EXO_GROUP_FRAMES);
 
     /* Cut, and the boot hart, which comes last in the tree, is not what is left out. */
     plan.harts = EXO_HARTS_MAX + 10;
     plan.banks = EXO_BANKS_MAX + 1;
     assert_null(built(plan, &tree));
-    assert_int_equal(tree.machine.hart_count, EXO_HARTS_MAX);
-    assert_int_equal(tree.machine.hart[0].id, BOOT_HART);
-    assert_int_equal(tree.machine.bank_count, EXO_BANKS_MAX);
+    assert_int_equal(tree.machine.facts.hart_count, EXO_HARTS_MAX);
+    assert_int_equal(tree.machine.facts.hart[0].id, BOOT_HART);
+    assert_int_equal(tree.machine.facts.bank_count, EXO_BANKS_MAX);
 
     plan.reserved++;
     assert_string_equal(built(plan, &tree), "the device tree reserves too many ranges of memory");
@@ -461,7 +465,7 @@ static void odd_banks(void **state) {
     plan.more_address = 0x40000000 + ORACLE_GROUP; /* just the gap between the two */
     plan.more_size = ORACLE_GROUP;
     assert_null(built(plan, &tree));
-    assert_int_equal(tree.machine.bank_count, 3);
+    assert_int_equal(tree.machine.facts.bank_count, 3);
     plan.more_size = ORACLE_GROUP + 4096; /* its last frame is no whole group */
     assert_null(built(plan, &tree));
     plan.more_size = 2 * ORACLE_GROUP;
@@ -469,16 +473,16 @@ static void odd_banks(void **state) {
     plan.more_address = 0xffffffffffe00000; /* up to the very end, and round it */
     plan.more_size = 0x400000;
     assert_null(built(plan, &tree));
-    assert_int_equal(tree.machine.bank_count, 2);
+    assert_int_equal(tree.machine.facts.bank_count, 2);
     plan.more_address = DEVICETREE_RAM_LIMIT - ORACLE_GROUP;
     plan.more_size = UINT64_MAX;
     assert_null(built(plan, &tree));
-    assert_int_equal(tree.machine.bank_count, 3);
-    range_is(tree.machine.bank[2], plan.more_address / 4096, EXO_GROUP_FRAMES);
+    assert_int_equal(tree.machine.facts.bank_count, 3);
+    range_is(tree.machine.facts.bank[2], plan.more_address / 4096, EXO_GROUP_FRAMES);
     plan.more_address = 0x50001000; /* holds no whole group */
     plan.more_size = 2 * ORACLE_GROUP - 8192;
     assert_null(built(plan, &tree));
-    assert_int_equal(tree.machine.bank_count, 2);
+    assert_int_equal(tree.machine.facts.bank_count, 2);
 }
 
 static enum uart_kind console(const char *stdout_path, const char *alias, uint32_t soc_offset,
@@ -496,27 +500,33 @@ static enum uart_kind console(const char *stdout_path, const char *alias, uint32
 
 static void console_paths(void **state) {
     (void)state;
-    static const char *const good[] = {"/soc/serial@1000", "/soc/serial", "//soc//serial@1000//",
-                                       "/soc/serial@1000:115200n8"};
-    static const char *const bad[] = {"/",          "",
-                                      ":9600",      "/soc",
-                                      "/soc/seri",  "/soc/serial@1",
-                                      "/serial",    "/soc/serial@1000/x",
-                                      "soc/serial", "serial1",
-                                      "serial",     "/soc/serial@1000x",
-                                      "/soc/odd@1"};
+    static const char *const good[] = {"/soc/serial@1000", "/serial@1000",
+                                       "/soc/serial@1000:115200n8", "/soc/odd@1@2"};
+    static const char *const bad[] = {"/",
+                                      "",
+                                      ":9600",
+                                      "/soc",
+                                      "/soc/seri",
+                                      "/soc/serial",
+                                      "/soc/serial@1",
+                                      "/soc/serial@1000/",
+                                      "/soc/serial@1000/x",
+                                      "serial1",
+                                      "serial",
+                                      "/soc/serial@1000x",
+                                      "/soc/odd@1",
+                                      "serial@1000"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_int_equal(console(good[i], NULL, 0, 1), UART_NS16550);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(console(bad[i], "/soc/serial@1000", 0, 1), UART_NONE);
     assert_int_equal(console(NULL, NULL, 0, 1), UART_NONE);
-    assert_int_equal(console("/soc/odd", NULL, 0, 1), UART_NS16550);
     assert_int_equal(console("serial0:9600", "/soc/serial@1000", 0, 4), UART_NS16550);
     assert_int_equal(console("serial0", "serial0", 0, 4), UART_NONE);
     assert_int_equal(console("serial0", NULL, 0, 4), UART_NONE);
     /* Not where reg says, or not as the driver can read it: better none. */
-    assert_int_equal(console("/soc/serial", NULL, 0x1000, 1), UART_NONE);
-    assert_int_equal(console("/soc/serial", NULL, 0, 2), UART_NONE);
+    assert_int_equal(console("/soc/serial@1000", NULL, 0x1000, 1), UART_NONE);
+    assert_int_equal(console("/soc/serial@1000", NULL, 0, 2), UART_NONE);
 }
 
 static void deep_nodes(void **state) {

@@ -111,19 +111,20 @@ static void quiet_means_nothing_bound(void **state) {
 static struct machine small_machine(void) {
     host_ram_make(2);
     struct machine machine = {
-        .bank_count = 1,
-        .bank = {{HOST_RAM_FRAME, 2 * EXO_GROUP_FRAMES}},
-        .hart_count = 1,
-        .asid_count = 1,
-        .timebase_hz = 10000000,
+        .facts = {.bank_count = 1,
+                  .bank = {{HOST_RAM_FRAME, 2 * EXO_GROUP_FRAMES}},
+                  .hart_count = 1,
+                  .asid_count = 1,
+                  .timebase_hz = 10000000},
         .archive_address = HOST_RAM_ADDRESS + 0x40000,
-        .kernel = {HOST_RAM_FRAME, 16},
+        .used_count = MACHINE_OTHER,
+        .used[MACHINE_KERNEL] = {HOST_RAM_FRAME, 16},
     };
-    machine.archive_bytes = host_archive_make(machine.archive_address);
+    machine.facts.archive_bytes = host_archive_make(machine.archive_address);
     return machine;
 }
 
-static void refuses_to_boot(const struct machine *machine) {
+static void refuses_to_boot(struct machine *machine) {
     assert_false(host_boot_machine(machine));
     assert_non_null(host_stop_why);
 }
@@ -135,17 +136,13 @@ static struct exo_archive *archive_of(const struct machine *machine) {
 static void a_machine_must_have_what_boot_needs(void **state) {
     (void)state;
     struct machine machine = small_machine();
-    machine.bank_count = 0;
-    refuses_to_boot(&machine);
-    machine = small_machine();
-    machine.archive_bytes = 0;
+    machine.facts.archive_bytes = 0;
     refuses_to_boot(&machine);
     machine = small_machine();
     machine.archive_address += 8;
     refuses_to_boot(&machine);
     machine = small_machine();
-    machine.reserved_count = 1;
-    machine.reserved[0] = (struct frame_range){HOST_RAM_FRAME, 2 * EXO_GROUP_FRAMES};
+    machine.used[machine.used_count++] = (struct exo_bank){HOST_RAM_FRAME, 2 * EXO_GROUP_FRAMES};
     refuses_to_boot(&machine);
     machine = small_machine();
     assert_true(host_boot_machine(&machine));
@@ -158,10 +155,10 @@ static void a_damaged_archive_is_refused(void **state) {
     archive_of(&machine)->magic ^= 1;
     refuses_to_boot(&machine);
     machine = small_machine();
-    machine.archive_bytes -= 1; /* truncated */
+    machine.facts.archive_bytes -= 1; /* truncated */
     refuses_to_boot(&machine);
     machine = small_machine();
-    machine.archive_bytes = 8;
+    machine.facts.archive_bytes = 8;
     refuses_to_boot(&machine);
     const uint64_t wild[] = {1, 0x800, 0x7000, 1ul << 40, ~0xffful, 1ul << 63};
     for (unsigned field = 0; field < 3; field++) {
@@ -182,9 +179,9 @@ static void a_damaged_archive_is_refused(void **state) {
 static void reserved_frames_are_the_kernels(void **state) {
     (void)state;
     struct machine machine = small_machine();
-    machine.reserved_count = 2;
-    machine.reserved[0] = (struct frame_range){HOST_RAM_FRAME + 100, 30};
-    machine.reserved[1] = (struct frame_range){HOST_RAM_FRAME + 1020, 400}; /* past the end */
+    machine.used[machine.used_count++] = (struct exo_bank){HOST_RAM_FRAME + 100, 30};
+    machine.used[machine.used_count++] =
+        (struct exo_bank){HOST_RAM_FRAME + 1020, 400}; /* past the end */
     assert_true(host_boot_machine(&machine));
     walk_is_good();
     assert_int_equal(frame_type(HOST_RAM_FRAME + 99), EXO_FRAME_DATA);
@@ -197,9 +194,9 @@ static void holes_between_banks_are_the_kernels(void **state) {
     (void)state;
     struct machine machine = small_machine();
     host_ram_make(6);
-    machine.archive_bytes = host_archive_make(machine.archive_address);
-    machine.bank_count = 2;
-    machine.bank[1] = (struct frame_range){GROUP(4), 2 * EXO_GROUP_FRAMES};
+    machine.facts.archive_bytes = host_archive_make(machine.archive_address);
+    machine.facts.bank_count = 2;
+    machine.facts.bank[1] = (struct exo_bank){GROUP(4), 2 * EXO_GROUP_FRAMES};
     assert_true(host_boot_machine(&machine));
     walk_is_good();
     assert_int_equal(frame_type(GROUP(2)), EXO_FRAME_KERNEL);
