@@ -16,6 +16,11 @@
  *   uint64_t arch_address(const void *p)    the physical address of such a pointer
  *   bool arch_interrupt_pending(void)       an interrupt waits to be taken
  *   uint64_t arch_time(void)                the time counter, in ticks
+ *   void arch_timer(struct hart *hart, uint64_t ticks)
+ *                                           interrupt this hart's program, or its sleep, when the time
+ *                                           counter reaches this; EXO_NEVER: not
+ *   void arch_float_save(void)              save the floating point of the hart's environment, if it
+ *                                           used any, to CTX; mark that in the ENV frame
  *   void arch_tlb_flush(uint64_t asid)      sfence.vma of one address-space identifier, this hart
  *   void arch_tlb_flush_all(void)           sfence.vma of everything, this hart
  *   void arch_instruction_fence(void)       fence.i, this hart

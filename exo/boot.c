@@ -14,11 +14,15 @@
 
 #define STACK_FRAMES 2
 #define HART_FRAMES (STACK_FRAMES + 1)
+#define LOCK_FRAMES 1 /* SPACE locks: beside the tables, so that their addresses are physical too */
 
 _Static_assert(EXO_VA_INIT % (EXO_GROUP_FRAMES * EXO_FRAME_BYTES) == 0,
                "a leaf table begins there");
 _Static_assert(sizeof(struct hart) <= EXO_FRAME_BYTES, "a hart's structure fits a frame");
+_Static_assert(sizeof(struct lock) * SPACE_LOCKS <= LOCK_FRAMES * EXO_FRAME_BYTES, "locks fit");
 _Static_assert(sizeof(struct exo_row) * EXO_ROWS == EXO_FRAME_BYTES, "a slice vector is a frame");
+
+#define NANOSECONDS 1000000000 /* of a second */
 
 /* Parts of init, from info->init_env; one leaf table holds all that init is given. */
 enum { INIT_ENV, INIT_CTX, INIT_ROOT, INIT_TABLE, INIT_LEAF, INIT_FRAMES };
@@ -51,14 +55,14 @@ static void block_take(struct machine *machine) {
     uint64_t tables = frames_for(facts->ram_count * sizeof(struct exo_frame));
     uint64_t groups = frames_for((facts->ram_count >> EXO_GROUP_SHIFT) * sizeof(uint64_t));
     uint64_t harts_frames = (uint64_t)facts->hart_count * (1 + HART_FRAMES);
-    uint64_t count = 1 + tables + groups + harts_frames + INIT_FRAMES;
+    uint64_t count = 1 + tables + groups + harts_frames + LOCK_FRAMES + INIT_FRAMES;
     uint64_t first = block_place(machine, count);
     for (uint64_t i = 0; i < count; i++) arch_frame_clear(frame_pointer(first + i));
     facts->info_frame = first;
     facts->frame_table = first + 1;
     facts->group_table = facts->frame_table + tables;
     facts->slice_table = facts->group_table + groups;
-    facts->init_env = facts->slice_table + harts_frames;
+    facts->init_env = facts->slice_table + harts_frames + LOCK_FRAMES;
 }
 
 /* Give DATA frames that are in the table a type; others keep theirs. */
@@ -96,13 +100,17 @@ static void harts_init(const struct exo_info *facts) {
         hart->index = hart->generation = i;
         hart->id = facts->hart[i].id;
         hart->facts = &info->hart[i];
-        hart->row = i * EXO_ROWS;
+        hart->rows = slice_rows + i * EXO_ROWS;
+        hart->row = hart->filled = hart->rows + EXO_ROWS - 1; /* row 0 comes next */
+        hart->row_ticks = facts->row_ticks;
+        hart->grace_ticks = facts->grace_ticks;
         hart->frames = frames - ram_first;
         hart->words = &hart->frames->word1;
         hart->memory = (uint64_t)(uintptr_t)arch_pointer(0);
-        hart->space_locks = space_locks;
         hart->others = ((1ul << hart_count) - 1) & ~(1ul << i);
         hart->run = (EXO_STATE_RUN - EXO_STATE_READY) | i << EXO_ENV_HART_SHIFT;
+        hart->accept = hart->run + EXO_FLAG_INCALL - (EXO_STATE_ACCEPT - EXO_STATE_READY);
+        hart->deadline = EXO_NEVER;
         call_table(hart->calls);
     }
     arch_hart_set(harts[0]);
@@ -201,10 +209,14 @@ static struct exo_env *init_create(uint64_t first) {
     ctx->register_pc = EXO_VA_INIT;
     uint64_t ready = env_word(env->gen, EXO_STATE_READY);
     *frame_state(first) = ready;
-    slice_rows[0].env = slice_rows[0].binder = first;
-    slice_rows[0].match = ready;
-    env->rows = 1;
+    slice_fill(0, env, env, EXO_ROW_URGENT);
     return env;
+}
+
+/* At least one tick, whatever the time counter's rate. */
+static uint64_t ticks_for(uint64_t hz, uint64_t nanoseconds) {
+    uint64_t ticks = hz * nanoseconds / NANOSECONDS;
+    return ticks > 0 ? ticks : 1;
 }
 
 struct exo_env *kernel_boot(struct machine *machine) {
@@ -218,6 +230,8 @@ struct exo_env *kernel_boot(struct machine *machine) {
     facts->magic = EXO_INFO_MAGIC;
     facts->version = EXO_ABI_VERSION;
     facts->bytes = sizeof(*facts);
+    facts->row_ticks = ticks_for(facts->timebase_hz, EXO_ROW_NANOSECONDS);
+    facts->grace_ticks = ticks_for(facts->timebase_hz, EXO_GRACE_NANOSECONDS);
     facts->archive = machine->archive_address >> EXO_FRAME_SHIFT;
     machine->used[MACHINE_ARCHIVE] =
         (struct exo_bank){facts->archive, frames_for(facts->archive_bytes)};
@@ -225,6 +239,7 @@ struct exo_env *kernel_boot(struct machine *machine) {
     info = frame_pointer(facts->info_frame);
     *info = *facts;
     slice_rows = frame_pointer(facts->slice_table);
+    space_locks = frame_pointer(facts->init_env - LOCK_FRAMES);
     group_words = (uint64_t *)frame_pointer(facts->group_table) - (ram_first >> EXO_GROUP_SHIFT);
     harts_init(facts);
     frame_table_fill(machine);

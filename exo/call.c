@@ -14,11 +14,31 @@
 #include "space.h"
 
 struct lock tree_lock;
-struct lock space_locks[SPACE_LOCKS];
+struct lock *space_locks;
 static struct lock console_lock; /* after SPACE, and nothing is taken under it */
 
 struct hart *harts[EXO_HARTS_MAX];
 uint32_t hart_count;
+
+#ifdef EXO_ASSERT
+/* TREE before SPACE, SPACE by address, then the console: a later lock has a larger rank. */
+static uint64_t lock_rank(const struct lock *lock) {
+    if (lock == &tree_lock) return 1;
+    return lock == &console_lock ? UINT64_MAX : (uint64_t)(uintptr_t)lock;
+}
+
+void lock_taken(const struct lock *lock) {
+    const struct lock **held = arch_hart()->held;
+    for (; *held; held++) kernel_assert(lock_rank(*held) < lock_rank(lock));
+    *held = lock;
+}
+
+void lock_released(const struct lock *lock) {
+    const struct lock **held = arch_hart()->held;
+    while (*held != lock) held++;
+    for (; *held; held++) held[0] = held[1];
+}
+#endif
 
 /* Has the caller a MACHINE capability with this right?  0, SLOT, CLASS or RIGHTS. */
 static int64_t machine_check(uint64_t slot, uint64_t right) {
@@ -58,17 +78,18 @@ static struct result shutdown(uint64_t slot, uint64_t status) {
 }
 
 void call_table(void **calls) {
-/* Those with numbers below zero have no entry. */
+/* Those with numbers below zero are assembly's and have no entry. */
 #define null NULL
 #define resume NULL
 #define yield NULL
 #define exit NULL
+#define wait NULL
+#define notify NULL
+#define pct_call NULL
+#define pct_call_until NULL
+#define pct_reply NULL
 #define X(number, name, arguments) \
     if ((number) >= 0) calls[(number)&31] = (void *)(name);
     EXO_CALLS(X)
 #undef X
-#undef null
-#undef resume
-#undef yield
-#undef exit
 }

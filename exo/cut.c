@@ -3,12 +3,15 @@
 #include "cut.h"
 
 #include "env.h"
+#include "event.h"
+#include "pct.h"
 #include "slice.h"
 #include "space.h"
 
 #define SHRINK_STEP 8  /* slots that one call shortens on its way down */
 #define ROWS_STEP 64   /* rows that one call unbinds */
 #define WALK_STEP 64   /* children that one call looks at */
+#define MARK_STEP 16   /* slots whose holders one call tells */
 #define QUIET_NAMES 64 /* up to so many frames are looked at, to spare a sweep */
 
 void cut_walk(struct exo_cap *slot, uint64_t from, uint8_t pass) {
@@ -36,7 +39,7 @@ static struct exo_cap *walk_find(struct exo_cap *slot, bool spare, unsigned *bud
  */
 static int64_t walk_promises(struct exo_cap *slot, uint64_t from) {
     unsigned budget = WALK_STEP;
-    if (slot->pass == EXO_PASS_NONE || slot->reach != from) {
+    if (slot->pass == EXO_PASS_NONE || slot->pass == EXO_PASS_MARK || slot->reach != from) {
         bool promised = slot->child && from < slot->first + slot->keep;
         cut_walk(slot, from, promised ? EXO_PASS_KEEP : EXO_PASS_CUT);
     }
@@ -120,6 +123,7 @@ static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot) {
         struct lock *lock = space_lock(env_leader(env));
         lock_take(lock);
         lock_release(lock);
+        call_cut(space, slot);
         if (env->first_cap == cap_link(slot)) env_kill(env);
         break;
     }
@@ -137,6 +141,7 @@ static void cut_complete(struct exo_env *space, struct exo_cap *slot, uint64_t f
     slot->tail = 0;
     slot->sweep = 0;
     slot->pass = EXO_PASS_NONE;
+    slot->due = 0;
     if (slot->count) {
         slot->word = slot->word >> 3 << 3 | EXO_SLOT_LIVE;
     } else {
@@ -194,6 +199,50 @@ struct result cut_all(struct exo_cap *slot) {
     return cut_own(slot, slot->first);
 }
 
+/* Tell a slot's holder that its names from `from` on are to go by `due`. */
+static void slot_mark(struct exo_cap *slot, uint64_t from, uint64_t due) {
+    struct exo_env *holder = cap_home(slot);
+    lock_take(space_lock(holder));
+    slot->due = due;
+    slot->from = from;
+    lock_release(space_lock(holder));
+    event_post(holder, 1ul << EXO_EVENT_REVOKE);
+    cut_walk(slot, from, EXO_PASS_MARK);
+}
+
+/*
+ * One step of marking all below a slot that reaches past `from`.  The way is
+ * kept in the slots' own walks, so who restarts one of these only repeats some
+ * of it.  Returns whether it is finished.
+ */
+static bool mark_below(struct exo_cap *top, uint64_t from, uint64_t due) {
+    unsigned marked = 0;
+    struct exo_cap *slot = top;
+    if (top->pass != EXO_PASS_MARK || top->reach != from) cut_walk(top, from, EXO_PASS_MARK);
+    for (unsigned budget = WALK_STEP; budget && marked < MARK_STEP; budget--) {
+        if (!slot->walk) {
+            slot->pass = EXO_PASS_NONE;
+            if (slot == top) return true;
+            uint32_t next = cap_next(slot);
+            slot = cap_at(slot->parent);
+            slot->walk = next;
+            continue;
+        }
+        struct exo_cap *child = cap_at(slot->walk);
+        bool live = EXO_CAP_STATE(child->word) == EXO_SLOT_LIVE &&
+                    EXO_CAP_CLASS(child->word) != EXO_CLASS_DONATION;
+        if (!live || cap_end(child) <= from) {
+            slot->walk = cap_next(child);
+            continue;
+        }
+        slot = child;
+        if (child->pass == EXO_PASS_MARK && child->reach == from && child->due == due) continue;
+        slot_mark(child, from, due);
+        marked++;
+    }
+    return false;
+}
+
 struct result cap_revoke(uint64_t handle, uint64_t from, uint64_t due) {
     struct result result = {EXO_ESLOT, 0};
     lock_take(&tree_lock);
@@ -201,11 +250,15 @@ struct result cap_revoke(uint64_t handle, uint64_t from, uint64_t due) {
     if (!slot || EXO_CAP_STATE(slot->word) != EXO_SLOT_LIVE) goto out;
     result.value = EXO_ERANGE;
     if (from < slot->first || from > slot->first + slot->count) goto out;
-    result.value = EXO_EARGUMENT;
-    if (due > arch_time()) goto out;
-    result.value = walk_promises(slot, from);
-    if (!result.value) result = cut_below(slot, true);
-    if (!result.value) slot->pass = EXO_PASS_NONE;
+    bool asks = due > arch_time(), marking = slot->pass == EXO_PASS_MARK && slot->reach == from;
+    result.value = asks && marking ? 0 : walk_promises(slot, from);
+    if (!result.value && asks) {
+        result.value = EXO_EAGAIN;
+        if (mark_below(slot, from, due)) result.detail = due;
+    } else if (!result.value) {
+        result = cut_below(slot, true);
+        if (!result.value) slot->pass = EXO_PASS_NONE;
+    }
 out:
     lock_release(&tree_lock);
     return result;

@@ -6,11 +6,12 @@
  */
 #include "env.h"
 
+#include "event.h"
+#include "pct.h"
 #include "shoot.h"
 #include "slice.h"
 #include "space.h"
 
-#define REGISTER_A0 10
 #define REGISTER_A1 11
 
 static uint64_t generation_counter; /* never restarts, so no name of an environment repeats */
@@ -31,55 +32,64 @@ static void init_check(const struct exo_env *env, const char *end) {
     if (env->frame == info->init_env) arch_stop(end);
 }
 
+/* Tell who holds the first ENV capability, unless that is the caller.  Under TREE. */
+static void env_report(const struct exo_env *env) {
+    struct exo_env *holder = env->first_cap ? cap_home(cap_at((uint32_t)env->first_cap)) : NULL;
+    if (holder && holder != arch_hart()->space) event_post(holder, 1ul << EXO_EVENT_CHILD);
+}
+
 void env_kill(struct exo_env *env) {
     init_check(env, "init has ended");
     uint64_t old = __atomic_fetch_or(frame_state(env->frame), EXO_FLAG_KILL, __ATOMIC_SEQ_CST);
-    if (env_state(old) == EXO_STATE_RUN) arch_ipi(harts[env_hart(old)]);
+    if (old & EXO_FLAG_KILL) return;
+    if (env_state(old) == EXO_STATE_RUN)
+        arch_ipi(harts[env_hart(old)]);
+    else
+        call_break(env);
+    env_report(env);
 }
 
-void env_obey(uint64_t *state, uint64_t old) {
-    /*
-     * Released and DYING it may be reaped meanwhile, and the frame be anything:
-     * only a word of the same environment without KILL is written.
-     */
-    uint64_t word = __atomic_load_n(state, __ATOMIC_RELAXED), stopped;
-    do {
-        if (!(word & EXO_FLAG_STOP) || (word & EXO_FLAG_KILL)) return;
-        if ((word ^ old) >> EXO_ENV_GEN_SHIFT) return;
-        stopped = (word & ~(uint64_t)(EXO_FLAG_STOP | EXO_STATE_MASK)) | EXO_STATE_STOPPED;
-    } while (!__atomic_compare_exchange_n(state, &word, stopped, false, __ATOMIC_RELEASE,
-                                          __ATOMIC_RELAXED));
+void env_put_quietly(struct hart *hart, struct exo_env *env, uint64_t state) {
+    uint64_t *word = frame_state(frame_of(env));
+    /* Who killed it meanwhile left its caller to the hart in its word. */
+    if (__atomic_load_n(word, __ATOMIC_RELAXED) & EXO_FLAG_KILL) call_break(env);
+    __atomic_fetch_sub(word, hart->run + EXO_STATE_READY - state, __ATOMIC_SEQ_CST);
 }
 
-uint64_t env_release(struct hart *hart, uint64_t state) {
-    const struct exo_env *env = hart->env;
-    uint64_t difference = hart->run + EXO_STATE_READY - state;
-    hart->env = NULL;
-    env_obey(hart->state, __atomic_fetch_sub(hart->state, difference, __ATOMIC_SEQ_CST));
-    /*
-     * Read after the release, else a row that is bound meanwhile is not told.
-     * The frame may be another's by now: then some hart is woken for nothing.
-     */
-    return __atomic_load_n(&env->rows, __ATOMIC_RELAXED) & hart->others;
+void env_put(struct hart *hart, struct exo_env *env, uint64_t state) {
+    env_put_quietly(hart, env, state);
+    if (state == EXO_STATE_READY) slice_wake(env, SLICE_ALL);
 }
 
-void env_give_up(struct hart *hart, uint64_t state) {
-    uint64_t rows = env_release(hart, state);
-    if (state == EXO_STATE_READY) slice_wake(rows);
+/* What a call returns whose sleep in this state ends without what it waited for. */
+static void env_unanswered(struct exo_env *env, uint64_t state) {
+    if (state == EXO_STATE_WAIT) env_answer(env, 0);
+    if (state == EXO_STATE_ACCEPT) env_answer(env, EXO_ENOCALL);
+    if (state == EXO_STATE_CALLING) env_answer(env, EXO_EBROKEN);
 }
 
 void env_answer(struct exo_env *env, int64_t value) {
     struct exo_ctx *ctx = arch_pointer(env->ctx);
     ctx->register_x[REGISTER_A0 - 1] = (uint64_t)value;
     ctx->register_x[REGISTER_A1 - 1] = 0;
+    env->last = 0; /* the fast paths do not load these */
+}
+
+/* The environment that runs here ends, or is stopped: what runs next. */
+static struct exo_env *env_leave(struct hart *hart, uint64_t flag, uint64_t state) {
+    struct exo_env *env = hart->env;
+    lock_take(&tree_lock); /* keeps the frame from being released */
+    __atomic_fetch_or(hart->state, flag, __ATOMIC_RELAXED);
+    env_release(hart, state);
+    env_report(env);
+    lock_release(&tree_lock);
+    return slice_wait(hart);
 }
 
 struct exo_env *env_exit(void) {
     struct hart *hart = arch_hart();
     init_check(hart->env, "init has ended");
-    __atomic_fetch_or(hart->state, EXO_FLAG_KILL, __ATOMIC_RELAXED);
-    env_give_up(hart, EXO_STATE_READY);
-    return slice_wait(hart, 0);
+    return env_leave(hart, EXO_FLAG_KILL, EXO_STATE_READY);
 }
 
 struct exo_env *env_fault(uint64_t cause, uint64_t value) {
@@ -87,9 +97,7 @@ struct exo_env *env_fault(uint64_t cause, uint64_t value) {
     if (hart->env->frame == info->init_env) arch_stop("init has faulted and handles no exception");
     hart->ctx->stop_cause = cause;
     hart->ctx->stop_value = value;
-    __atomic_fetch_or(hart->state, EXO_FLAG_FAULT, __ATOMIC_RELAXED);
-    env_give_up(hart, EXO_STATE_STOPPED);
-    return slice_wait(hart, 0);
+    return env_leave(hart, EXO_FLAG_FAULT, EXO_STATE_STOPPED);
 }
 
 /* ---- env_create ---- */
@@ -127,13 +135,19 @@ void env_init(struct exo_env *env, uint64_t ctx_frame, uint64_t root_frame,
     env->ctx = ctx_frame << EXO_FRAME_SHIFT;
     env->root = root_frame;
     env->saved = EXO_SAVED_FULL;
+    env->deadline = EXO_NEVER;
+    env->depth = EXO_CHAIN_MAX;
     *frame_state(ctx_frame) = (uint64_t)EXO_TAG_CTX << EXO_TAG_SHIFT | frame;
-    if (leader == env) {
+    if (leader != env) {
+        leader->joined = 1;
+        leader->last = 0;
+    } else {
         *frame_state(root_frame) = (uint64_t)EXO_TAG_ROOT << EXO_TAG_SHIFT | frame;
         arch_root_init(frame_pointer(root_frame));
-        env->asid = root_frame % info->asid_count;
+        asid_take(env);
         env->satp = arch_satp(root_frame, env->asid);
         env->tlb_gen = tlb_generation();
+        env->lock = arch_address(space_lock(env));
     }
     __atomic_store_n(frame_state(frame), env_word(env->gen, EXO_STATE_STOPPED), __ATOMIC_RELEASE);
 }
@@ -173,6 +187,8 @@ struct result env_create(uint64_t slot, uint64_t env_frame, uint64_t ctx_frame, 
 /* ---- env_regs ---- */
 
 #define REGISTERS 32 /* pc, then x1 to x31 */
+/* Flags that a STOPPED environment may have. */
+#define ENV_KEPT (EXO_FLAG_FAULT | EXO_FLAG_INCALL | EXO_FLAG_STOP)
 
 static void registers_copy(struct exo_env *env, uint64_t *vector, bool get) {
     struct exo_ctx *ctx = arch_pointer(env->ctx);
@@ -187,44 +203,45 @@ static void registers_copy(struct exo_env *env, uint64_t *vector, bool get) {
 /* Get and set work on a STOPPED environment, which is claimed so that nobody starts it meanwhile. */
 static int64_t regs_copy(struct hart *hart, struct exo_env *env, uint64_t operation) {
     uint64_t *state = frame_state(env->frame);
-    uint64_t flags = __atomic_load_n(state, __ATOMIC_RELAXED) & EXO_FLAG_FAULT;
+    uint64_t flags = __atomic_load_n(state, __ATOMIC_RELAXED) & ENV_KEPT;
     uint64_t stopped = env_word(env->gen, EXO_STATE_STOPPED) | flags;
     uint64_t difference = hart->run + EXO_STATE_READY - EXO_STATE_STOPPED;
     if (!__atomic_compare_exchange_n(state, &stopped, stopped + difference, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return EXO_ESTATE;
     registers_copy(env, hart->ctx->vector, operation == EXO_REGS_GET);
-    uint64_t old = __atomic_fetch_sub(state, difference, __ATOMIC_RELEASE);
-    if (old & EXO_FLAG_STOP) /* it is STOPPED */
-        __atomic_fetch_and(state, ~(uint64_t)EXO_FLAG_STOP, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(state, difference, __ATOMIC_RELEASE);
     return 0;
 }
 
 static int64_t regs_start(struct exo_env *env) {
     uint64_t *state = frame_state(env->frame);
-    uint64_t flags = __atomic_load_n(state, __ATOMIC_RELAXED) & EXO_FLAG_FAULT;
+    uint64_t flags = __atomic_load_n(state, __ATOMIC_RELAXED) & ENV_KEPT;
     uint64_t stopped = env_word(env->gen, EXO_STATE_STOPPED) | flags;
-    if (!__atomic_compare_exchange_n(state, &stopped, env_word(env->gen, EXO_STATE_READY), false,
-                                     __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+    uint64_t ready = env_word(env->gen, EXO_STATE_READY) | (flags & EXO_FLAG_INCALL);
+    if (!(flags & EXO_FLAG_INCALL)) env->depth = EXO_CHAIN_MAX;
+    if (!__atomic_compare_exchange_n(state, &stopped, ready, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_RELAXED))
         return EXO_ESTATE;
-    slice_wake(env->rows);
+    slice_wake(env, SLICE_ALL);
     return 0;
 }
 
-static int64_t regs_stop(struct exo_env *env) {
+static int64_t regs_stop(struct hart *hart, struct exo_env *env) {
     uint64_t *state = frame_state(env->frame);
-    uint64_t word = env_word(env->gen, EXO_STATE_READY);
-    if (__atomic_compare_exchange_n(state, &word, env_word(env->gen, EXO_STATE_STOPPED), false,
-                                    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-        return 0;
+    uint64_t word = __atomic_load_n(state, __ATOMIC_RELAXED);
     if (env_state(word) == EXO_STATE_STOPPED) return 0;
     if (word & EXO_FLAG_KILL) return EXO_EDYING;
-    /* The flag is only ever set on RUN, where the hart that gives the environment up sees it. */
-    if (env_state(word) == EXO_STATE_RUN &&
-        __atomic_compare_exchange_n(state, &word, word | EXO_FLAG_STOP, false, __ATOMIC_RELAXED,
-                                    __ATOMIC_RELAXED))
-        arch_ipi(harts[env_hart(word)]);
-    return EXO_EAGAIN;
+    if (env_state(word) == EXO_STATE_RUN) {
+        if (__atomic_compare_exchange_n(state, &word, word | EXO_FLAG_STOP, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            arch_ipi(harts[env_hart(word)]);
+        return EXO_EAGAIN;
+    }
+    if (!env_claim_word(hart, env->frame, word)) return EXO_EAGAIN;
+    env_unanswered(env, env_state(word));
+    env_put(hart, env, EXO_STATE_STOPPED);
+    return 0;
 }
 
 /*
@@ -249,7 +266,7 @@ struct result env_regs(uint64_t handle, uint64_t operation) {
     } else if (operation == EXO_REGS_START) {
         result.value = regs_start(env);
     } else if (operation == EXO_REGS_STOP) {
-        result.value = regs_stop(env);
+        result.value = regs_stop(hart, env);
     } else if (operation == EXO_REGS_GET || operation == EXO_REGS_SET) {
         result.value = regs_copy(hart, env, operation);
     }

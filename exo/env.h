@@ -5,13 +5,19 @@
  * An environment's state is word 1 of its ENV frame: one compare-and-swap
  * checks that it lives and claims it.  Who claims an environment expects no
  * STOP and no KILL; who gives it up does so with one release add that changes
- * only the state field, and obeys the flags that it sees in the old value.
- * KILL is DYING: such an environment is never claimed again.
+ * only the state field and keeps the flags.  KILL is DYING: such an environment
+ * is never claimed again.  STOP is set on one that runs; given up it is claimed
+ * by nobody but who stops it, and who asked for the stop asks again to finish
+ * it.  INCALL is a mark beside the state: it serves a call, whatever it does.
+ *
+ * Who ends a sleep (WAIT, ACCEPT, CALLING) claims the sleeper as if to run it,
+ * writes what its call returns, and puts it to READY or STOPPED.
  */
 #pragma once
 #include "cap.h"
 
-#define ENV_FLAGS (EXO_FLAG_STOP | EXO_FLAG_KILL | EXO_FLAG_FAULT)
+#define ENV_FLAGS (EXO_FLAG_STOP | EXO_FLAG_KILL | EXO_FLAG_FAULT | EXO_FLAG_INCALL)
+#define REGISTER_A0 10               /* in exo_ctx.register_x[n - 1] */
 #define ENV_EVENTS ((1ul << 56) - 1) /* event bits that programs may use */
 
 /* The state word of an environment with this generation in a state, without flags. */
@@ -54,20 +60,46 @@ bool env_is_dying(const struct exo_env *env);
  */
 void env_kill(struct exo_env *env);
 
-/*
- * Give up the environment that runs here, to state READY or STOPPED.
- * Registers are saved.  Returns the other harts that have rows of it.
- */
-uint64_t env_release(struct hart *hart, uint64_t state);
+/* Claim an environment that has this state word, READY without flags but INCALL. */
+static inline bool env_claim(struct hart *hart, uint64_t frame, uint64_t ready) {
+    return __atomic_compare_exchange_n(frame_state(frame), &ready, ready + hart->run, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
 
-/* The same, and those that sleep are told when it is READY. */
-void env_give_up(struct hart *hart, uint64_t state);
+/* Is this the word of a sleeper in that state, not DYING and not to be stopped? */
+static inline bool env_sleeps(uint64_t word, uint64_t state) {
+    return (word & (EXO_STATE_MASK | EXO_FLAG_STOP | EXO_FLAG_KILL)) == state;
+}
+
+/* Claim one that has this word, which is not RUN.  Of its flags only INCALL stays. */
+static inline bool env_claim_word(struct hart *hart, uint64_t frame, uint64_t word) {
+    uint64_t same = word >> EXO_ENV_GEN_SHIFT << EXO_ENV_GEN_SHIFT | (word & EXO_FLAG_INCALL);
+    return __atomic_compare_exchange_n(frame_state(frame), &word,
+                                       same + EXO_STATE_READY + hart->run, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
 
 /*
- * An environment was given up and its state word was `old` before: if that had
- * STOP, it becomes STOPPED.  Only the hart that saw the flag does this.
+ * Give back an environment that this hart claimed and does not run, READY or
+ * STOPPED.  The first without telling the harts that may run it.
  */
-void env_obey(uint64_t *state, uint64_t old);
+void env_put_quietly(struct hart *hart, struct exo_env *env, uint64_t state);
+void env_put(struct hart *hart, struct exo_env *env, uint64_t state);
+
+/* The environment will not answer whom it serves: that one gets BROKEN.  It runs nowhere else. */
+void call_break(struct exo_env *env);
+
+/*
+ * Give up the environment that runs here, to a state with the callee's frame
+ * beside it (CALLING).  Its registers are saved, all but floating point.
+ */
+static inline void env_release(struct hart *hart, uint64_t state) {
+    arch_float_save();
+    if (unlikely(__atomic_load_n(hart->state, __ATOMIC_RELAXED) & EXO_FLAG_KILL))
+        call_break(hart->env);
+    hart->env = NULL;
+    __atomic_fetch_sub(hart->state, hart->run + EXO_STATE_READY - state, __ATOMIC_SEQ_CST);
+}
 
 /* Store what a call of a switched-out environment returns. */
 void env_answer(struct exo_env *env, int64_t value);

@@ -4,8 +4,9 @@
  *
  * Assembly reaches the members through tp, so those on the hot paths come
  * first and all must lie within 2,047 bytes, `seen` excepted.  Only the hart
- * itself writes its own structure, but for `idle`, which others read, and
- * `active`, which others read to know what its TLB may hold.
+ * itself writes its own structure, but for `recall` and `deadline`.
+ * Others read `active`, to know what its TLB may hold, `idle`, `row` and
+ * `running`.
  */
 #pragma once
 #include <exo/abi.h>
@@ -16,6 +17,11 @@
 #define HART_ASIDS 256 /* most identifiers given to spaces */
 
 struct hart {
+    /*
+     * ENV frame of the leader whose space is being entered << 32 | of the one in satp; 0: the kernel's.
+     * See shoot.h.  First, so that assembly has its address in tp.
+     */
+    uint64_t active;
     uint64_t user_t0; /* spilled at a trap */
     uint64_t user_t1;
     uint64_t user_sp;
@@ -28,24 +34,39 @@ struct hart {
     uint64_t run;             /* state READY plus this is RUN on this hart */
     struct lock *space_lock;  /* SPACE lock of `space` */
     uint64_t *words;          /* biased: state word of frame n at words + 2 * n */
-    /*
-     * Root frame being entered << 32 | root frame in satp, 0 for the kernel's.
-     * See shoot.h.
-     */
-    uint64_t active;
-    uint64_t idle;    /* not 0 while it sleeps or is about to */
-    uint64_t index;   /* of this hart in exo_info.hart */
-    uint64_t id;      /* hartid of the platform */
-    uint64_t row;     /* where in its slice vector it is */
-    uint64_t running; /* the row that gave it what it runs or is about to run, plus 1; 0: none */
-    uint64_t memory;  /* where the kernel sees physical address 0 */
-    uint64_t others;  /* mask of the machine's harts but this one, by index */
+    uint64_t accept;          /* state ACCEPT plus this is RUN, in a call, on this hart */
+    uint64_t idle;            /* not 0 while it sleeps or is about to */
+    uint64_t index;           /* of this hart in exo_info.hart */
+    uint64_t id;              /* hartid of the platform */
+    /* Slices: see slice.h.  Times are ticks. */
+    struct exo_row *rows;    /* its slice vector */
+    struct exo_row *row;     /* the current row: whose time it is */
+    struct exo_row *running; /* what gave it what it runs or is about to run; NULL: nothing */
+    struct exo_row *filled;  /* the row that the rest of another was given to last */
+    uint64_t since;          /* when `running` was last charged */
+    uint64_t end;            /* of the current row's time */
+    uint64_t until;          /* when what runs must stop: `end`, or sooner for an urgent row */
+    uint64_t deadline;  /* no sleeper of its rows is due before; another hart may set it to 0 */
+    uint64_t armed;     /* what its timer was set to last */
+    uint64_t row_ticks; /* as in exo_info */
+    uint64_t grace_ticks;
+    uint8_t borrows;             /* what runs is an urgent row's, before the current row goes on */
+    uint8_t fills;               /* what runs has the rest of another's row */
+    uint8_t told;                /* the end of the slice was announced */
+    uint8_t recall;              /* set by any hart: one of its sleepers may take its row back */
+    uint64_t memory;             /* where the kernel sees physical address 0 */
+    uint64_t others;             /* mask of the machine's harts but this one, by index */
     struct exo_hart_info *facts; /* of this hart in INFO */
-    uint64_t generation;      /* the TLB generation it made last: its own in every EXO_HARTS_MAX */
-    struct lock *space_locks; /* all of them, by root frame modulo SPACE_LOCKS */
-    uint64_t kept[4];         /* arguments of a call whose hot half may give up */
+    uint64_t generation; /* the TLB generation it made last: its own in every EXO_HARTS_MAX */
+    uint64_t trap;       /* architecture's own: where traps enter */
+    uint64_t float_trap; /* ... while floating point is live */
+    uint64_t entered;    /* kernel-counters: instret when the kernel was entered */
+    uint64_t kept[4];    /* arguments of a call whose hot half may give up */
     void *calls[EXO_CALL_COUNT]; /* the kernel's functions by call number */
     uint64_t seen[HART_ASIDS];   /* by ASID: the TLB generation entered last */
+#ifdef EXO_ASSERT
+    const struct lock *held[5]; /* locks, in the order of taking, then 0 */
+#endif
 };
 
 /* All harts of the machine, by index. */

@@ -10,6 +10,7 @@
  */
 #include "cut.h"
 #include "env.h"
+#include "pct.h"
 #include "shoot.h"
 #include "slice.h"
 #include "space.h"
@@ -25,6 +26,7 @@ static bool reap_harts(struct exo_env *env) {
         arch_ipi(harts[env_hart(word)]);
         return false;
     }
+    call_break(env);
     uint64_t mask = env_leader(env) == env ? space_harts(env) : 0;
     for (uint64_t index = 0; mask >> index; index++)
         if (mask >> index & 1) arch_ipi(harts[index]);
@@ -85,7 +87,10 @@ static void reap_frames(struct exo_env *env) {
     /* Who acts as this space holds its lock; after this nobody can begin to. */
     lock_take(lock);
     for (uint64_t i = 0; i < (leads ? 3 : 2); i++) cap_orphan(&env->donation[i]);
-    if (leads) frame_release(root);
+    if (leads) {
+        asid_give(env);
+        frame_release(root);
+    }
     frame_release(ctx);
     frame_release(frame);
     lock_release(lock);

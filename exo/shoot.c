@@ -4,11 +4,40 @@
 
 #include "space.h"
 
+/* By identifier: how many spaces have it, and the ENV frame of the one that was alone with it. */
+static struct {
+    uint64_t spaces;
+    uint64_t alone;
+} asids[HART_ASIDS];
+
+/* From now on no fast path enters this space; hart_enter may be about to let one. */
+static void asid_share(struct exo_env *space) {
+    space->shared = 1;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&space->last, 0, __ATOMIC_RELAXED);
+}
+
+void asid_take(struct exo_env *space) {
+    uint64_t asid = space->asid = space->root % info->asid_count;
+    if (!asids[asid].spaces++) {
+        asids[asid].alone = space->frame;
+        return;
+    }
+    asid_share(space);
+    if (asids[asid].alone) asid_share(env_at(asids[asid].alone));
+    asids[asid].alone = 0;
+}
+
+void asid_give(struct exo_env *space) {
+    asids[space->asid].spaces--;
+    if (asids[space->asid].alone == space->frame) asids[space->asid].alone = 0;
+}
+
 uint64_t space_harts(const struct exo_env *space) {
     uint64_t mask = 0;
     for (uint64_t index = 0; index < hart_count; index++) {
         uint64_t active = __atomic_load_n(&harts[index]->active, __ATOMIC_RELAXED);
-        if (active >> 32 == space->root || (uint32_t)active == space->root) mask |= 1ul << index;
+        if (active >> 32 == space->frame || (uint32_t)active == space->frame) mask |= 1ul << index;
     }
     return mask & ~(1ul << arch_hart()->index);
 }
@@ -16,21 +45,6 @@ uint64_t space_harts(const struct exo_env *space) {
 void shoot_others(struct exo_env *space) {
     uint64_t mask = space_harts(space);
     if (mask) arch_tlb_flush_remote(mask, space->asid);
-}
-
-/*
- * Two halves of one word: the first store says which root is being entered,
- * the second that it is the one in satp.  Between them both count.
- */
-static void active_entering(struct hart *hart, uint64_t root) {
-    uint64_t active = hart->active;
-    __atomic_store_n(&hart->active, root << 32 | (uint32_t)active, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-static void active_entered(struct hart *hart, uint64_t root) {
-    /* What ran before must have its stores out before the old root's name goes. */
-    __atomic_store_n(&hart->active, root << 32 | root, __ATOMIC_RELEASE);
 }
 
 static void space_enter(struct hart *hart, struct exo_env *space) {
@@ -44,29 +58,34 @@ static void space_enter(struct hart *hart, struct exo_env *space) {
     arch_root_write(space->satp);
     /* Between the flush and the new root the old one could have refilled the shared ASID. */
     if (same_asid) arch_tlb_flush_all();
-    active_entered(hart, space->root);
+    active_entered(hart, space->frame);
     hart->space = space;
     hart->space_lock = space_lock(space);
 }
 
-bool hart_enter(struct hart *hart, struct exo_env *env) {
+bool hart_enter_fully(struct hart *hart, struct exo_env *env) {
     struct exo_env *leader = env_leader(env);
     hart->env = env;
     hart->ctx = arch_pointer(env->ctx);
     hart->state = frame_state(env->frame);
-    if (hart->space != leader) active_entering(hart, leader->root);
+    env->deadline = EXO_NEVER;
+    /* Also when it is in that space: a fast path may have begun to enter it. */
+    active_entering(hart, leader->frame);
     /* A leader that begins to die after this look sees the hart in active[] and waits for it. */
     if (__atomic_load_n(frame_state(leader->frame), __ATOMIC_RELAXED) & EXO_FLAG_KILL) {
-        env_release(hart, EXO_STATE_READY);
-        if (hart->space != leader) active_entered(hart, hart->space ? hart->space->root : 0);
+        hart->env = NULL;
+        env_put_quietly(hart, env, EXO_STATE_READY); /* nobody can enter it */
+        active_entered(hart, hart->space ? hart->space->frame : 0);
         return false;
     }
     if (hart->space != leader) space_enter(hart, leader);
-    /* Only a leader may be entered by yield's fast path, which knows it by this mark. */
-    uint64_t mark = env == leader ? hart->run : ~hart->run;
+    /* trap.S enters another space only for a leader that is alone in it, which it knows by this mark. */
+    uint64_t mark = env == leader && !leader->joined ? hart->run : ~hart->run;
     if (env->last != mark) {
-        env->last = mark;
+        __atomic_store_n(&env->last, mark, __ATOMIC_RELAXED);
         arch_instruction_fence();
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (leader->shared) __atomic_store_n(&env->last, 0, __ATOMIC_RELAXED);
     }
     return true;
 }

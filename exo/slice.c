@@ -2,8 +2,12 @@
 /* Slice vectors and the choice of what runs: see slice.h. */
 #include "slice.h"
 
+#include "event.h"
+#include "pct.h"
 #include "shoot.h"
 #include "space.h"
+
+#define BORROW_COST 8 /* what an urgent row pays for interrupting: the announcement's time / this */
 
 struct exo_row *slice_rows;
 
@@ -11,11 +15,50 @@ struct exo_row *slice_row(uint64_t row) {
     return &slice_rows[row];
 }
 
+/* ---- rows ---- */
+
+/* Put a row that is bound now into the ring of its hart's bound rows.  Under TREE. */
+static void row_link(struct exo_row *rows, uint32_t row) {
+    uint32_t prev = row;
+    do prev = (prev - 1) % EXO_ROWS;
+    while (prev != row && !rows[prev].env);
+    rows[row].prev = prev;
+    rows[row].next = prev == row ? row : rows[prev].next;
+    rows[rows[row].next].prev = row;
+    rows[prev].next = row;
+}
+
+void slice_fill(uint64_t row, struct exo_env *env, const struct exo_env *binder, uint64_t flags) {
+    uint64_t index = row / EXO_ROWS;
+    struct exo_row *bound = &slice_rows[row];
+    bound->binder = binder->frame;
+    bound->match = env_word(env->gen, EXO_STATE_READY);
+    bound->flags = flags;
+    bound->left = 0;
+    env->row_count[index]++;
+    if (flags & EXO_ROW_URGENT) env->urgent |= 1ul << index;
+    row_link(harts[index]->rows, row % EXO_ROWS);
+    __atomic_store_n(&bound->env, env->frame, __ATOMIC_RELEASE);
+    __atomic_fetch_or(&env->rows, 1ul << index, __ATOMIC_RELAXED);
+}
+
+static void row_clear(struct hart *hart, struct exo_row *row) {
+    struct exo_env *env = env_at(row->env);
+    __atomic_store_n(&row->env, 0, __ATOMIC_RELAXED);
+    hart->rows[row->prev].next = row->next;
+    hart->rows[row->next].prev = row->prev;
+    if (--env->row_count[hart->index]) return;
+    env->urgent &= ~(1ul << hart->index);
+    __atomic_fetch_and(&env->rows, ~(1ul << hart->index), __ATOMIC_RELAXED);
+    slice_look(env->rows); /* its deadline may have been kept here */
+}
+
 bool slice_unbind(uint64_t row) {
     struct hart *hart = harts[row / EXO_ROWS];
-    __atomic_store_n(&slice_rows[row].env, 0, __ATOMIC_RELAXED);
+    struct exo_row *bound = &slice_rows[row];
+    if (bound->env) row_clear(hart, bound);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (hart == arch_hart() || __atomic_load_n(&hart->running, __ATOMIC_RELAXED) != row + 1)
+    if (hart == arch_hart() || __atomic_load_n(&hart->running, __ATOMIC_RELAXED) != bound)
         return true;
     arch_ipi(hart);
     return false;
@@ -25,106 +68,376 @@ bool slice_forget(struct exo_env *env) {
     if (!env->rows) return false;
     uint64_t index = 0;
     while (!(env->rows >> index & 1)) index++;
-    struct exo_row *rows = &slice_rows[index * EXO_ROWS];
+    struct hart *hart = harts[index];
     for (uint64_t row = 0; row < EXO_ROWS; row++)
-        if (rows[row].env == env->frame) __atomic_store_n(&rows[row].env, 0, __ATOMIC_RELAXED);
-    env->rows &= ~(1ul << index);
+        if (hart->rows[row].env == env->frame) row_clear(hart, &hart->rows[row]);
     return true;
 }
 
-void slice_wake(uint64_t rows) {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    for (uint64_t index = 0; rows >> index; index++)
-        if ((rows >> index & 1) && __atomic_load_n(&harts[index]->idle, __ATOMIC_RELAXED))
-            arch_ipi(harts[index]);
-}
+/* ---- telling harts ---- */
 
-/* Claim an environment that has this state word, READY without flags. */
-static bool env_claim(struct hart *hart, uint64_t frame, uint64_t ready) {
-    return __atomic_compare_exchange_n(frame_state(frame), &ready, ready + hart->run, false,
-                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
-struct exo_env *slice_next(struct hart *hart, uint64_t first) {
-    uint64_t base = hart->index * EXO_ROWS;
-    for (uint64_t i = first; i < first + EXO_ROWS; i++) {
-        uint64_t row = base + (hart->row + i) % EXO_ROWS;
-        if (!__atomic_load_n(&slice_rows[row].env, __ATOMIC_RELAXED)) continue;
-        /* Either who empties the row sees this, or the row is seen empty here. */
-        __atomic_store_n(&hart->running, row + 1, __ATOMIC_RELAXED);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        uint64_t frame = __atomic_load_n(&slice_rows[row].env, __ATOMIC_RELAXED);
-        uint64_t ready = __atomic_load_n(&slice_rows[row].match, __ATOMIC_RELAXED);
-        if (frame && env_claim(hart, frame, ready) && hart_enter(hart, env_at(frame))) {
-            hart->row = row;
-            return hart->env;
-        }
+/* Tell those of these harts that have a row of this environment and could run it now. */
+static void rows_wake(const struct exo_env *env, uint64_t mask) {
+    uint64_t frame = frame_of(env);
+    mask &= __atomic_load_n(&env->rows, __ATOMIC_RELAXED);
+    for (uint64_t index = 0; index < hart_count && mask >> index; index++) {
+        struct hart *hart = harts[index];
+        if (!(mask >> index & 1)) continue;
+        bool owns = __atomic_load_n(&hart->row->env, __ATOMIC_RELAXED) == frame;
+        if (!owns && !(env->urgent >> index & 1) && !__atomic_load_n(&hart->idle, __ATOMIC_RELAXED))
+            continue;
+        __atomic_store_n(&hart->recall, 1, __ATOMIC_RELEASE);
+        arch_ipi(hart);
     }
-    __atomic_store_n(&hart->running, 0, __ATOMIC_RELAXED);
+}
+
+void slice_wake(const struct exo_env *env, uint64_t mask) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /* The rows of whom it serves run it too.  The links are only hints. */
+    for (unsigned i = 0; env && i <= EXO_CHAIN_MAX; i++) {
+        rows_wake(env, mask);
+        if (!env->caller) break;
+        env = env_named(env->caller);
+    }
+}
+
+void slice_look(uint64_t rows) {
+    uint64_t index = 0;
+    while (index < hart_count && !(rows >> index & 1)) index++;
+    if (index == hart_count) return;
+    __atomic_store_n(&harts[index]->deadline, 0, __ATOMIC_SEQ_CST);
+    arch_ipi(harts[index]);
+}
+
+/* ---- claiming ---- */
+
+/*
+ * Claim the environment with this READY word or, while it waits for an answer,
+ * the one at the end of its chain of calls.  NULL if that cannot run.
+ */
+static __attribute__((noinline)) struct exo_env *chain_claim(struct hart *hart, uint64_t frame,
+                                                             uint64_t ready) {
+    uint64_t caller = 0;
+    for (unsigned i = 0; i <= EXO_CHAIN_MAX; i++) {
+        uint64_t word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED);
+        if ((word & ~(uint64_t)EXO_FLAG_INCALL) == ready) {
+            struct exo_env *env = env_at(frame);
+            if (caller && env->caller != caller) return NULL;
+            if (!env_claim(hart, frame, word)) return NULL;
+            if (!caller || env->caller == caller) return env;
+            env_put(hart, env, EXO_STATE_READY); /* the call ended meanwhile */
+            return NULL;
+        }
+        if (env_state(word) != EXO_STATE_CALLING || word & EXO_FLAG_KILL) return NULL;
+        if ((word ^ ready) >> EXO_ENV_GEN_SHIFT) return NULL;
+        caller = frame;
+        frame = env_hart(word);
+        word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED);
+        if (word >> EXO_TAG_SHIFT != EXO_TAG_ENV || !(word & EXO_FLAG_INCALL)) return NULL;
+        ready = word >> EXO_ENV_GEN_SHIFT << EXO_ENV_GEN_SHIFT | EXO_STATE_READY;
+    }
     return NULL;
 }
 
-struct exo_env *slice_wait(struct hart *hart, uint64_t first) {
-    struct exo_env *env = slice_next(hart, first);
-    while (!env) {
-        hart_leave(hart);
-        __atomic_store_n(&hart->idle, 1, __ATOMIC_RELAXED);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        env = slice_next(hart, 0);
-        if (!env) arch_wait_for_interrupt();
-        __atomic_store_n(&hart->idle, 0, __ATOMIC_RELAXED);
+/*
+ * Announce that what runs next is by this row, and return the environment bound
+ * to it: either who empties the row sees that, or the row is seen empty here.
+ */
+static inline uint64_t row_announce(struct hart *hart, struct exo_row *row) {
+    __atomic_store_n(&hart->running, row, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(&row->env, __ATOMIC_RELAXED);
+}
+
+/* Claim and enter what a row has to run. */
+static inline __attribute__((always_inline)) bool row_claim(struct hart *hart,
+                                                            struct exo_row *row) {
+    uint64_t frame = row_announce(hart, row);
+    if (!frame) return false;
+    uint64_t ready = __atomic_load_n(&row->match, __ATOMIC_RELAXED);
+    struct exo_env *env = env_at(frame);
+    if (unlikely(!env_claim(hart, frame, ready))) env = chain_claim(hart, frame, ready);
+    return env && hart_enter(hart, env);
+}
+
+/* ---- the choice ---- */
+
+/* What ran has used its row's time up to now. */
+static inline void slice_charge(struct hart *hart, uint64_t now) {
+    struct exo_row *row = hart->running;
+    uint64_t used = now - hart->since;
+    hart->since = now;
+    if (unlikely(!row)) return;
+    row->time += used;
+    if (unlikely(hart->borrows)) {
+        used += hart->grace_ticks / BORROW_COST; /* the switches are on its account too */
+        hart->end += used;
     }
-    return env;
+    if (!hart->fills) row->left = row->left > used ? row->left - used : 0;
+}
+
+/* Set the timer for that time or the next deadline, whichever comes first. */
+static inline void timer_set(struct hart *hart, uint64_t first) {
+    uint64_t deadline = __atomic_load_n(&hart->deadline, __ATOMIC_RELAXED);
+    if (deadline < first) first = deadline;
+    if (first == hart->armed) return;
+    hart->armed = first;
+    arch_timer(hart, first);
+}
+
+/* What runs next runs until then. */
+static inline void slice_set(struct hart *hart, uint64_t until) {
+    hart->until = until;
+    hart->told = 0;
+    timer_set(hart, until - hart->grace_ticks);
+}
+
+/* The next bound row in the order of rows; the row itself if no other is bound. */
+static inline struct exo_row *row_after(const struct hart *hart, struct exo_row *row) {
+    if (likely(row->env)) return &hart->rows[row->next];
+    uint64_t at = (uint64_t)(row - hart->rows), next = at;
+    do next = (next + 1) % EXO_ROWS;
+    while (next != at && !hart->rows[next].env);
+    return &hart->rows[next];
+}
+
+/*
+ * Claim from the next row after `from` that has something to run, round the
+ * whole vector.  At its `turn` a row begins its round, skipped or not.  Returns
+ * that row, or NULL.
+ */
+static inline struct exo_row *rows_claim(struct hart *hart, struct exo_row *from, bool turn) {
+    struct exo_row *row = from;
+    for (unsigned i = 0; i < EXO_ROWS; i++) {
+        row = row_after(hart, row);
+        if (turn) row->left = hart->row_ticks;
+        if (likely(row_claim(hart, row))) return row;
+        if (row == from) break;
+    }
+    return NULL;
+}
+
+/*
+ * Claim an urgent row whose owner woke and has time left in this round.  The
+ * current row is none of these: its owner has its rest anyway.
+ */
+static __attribute__((noinline)) bool urgent_claim(struct hart *hart, uint64_t now) {
+    for (struct exo_row *row = hart->rows; row < hart->rows + EXO_ROWS; row++) {
+        if (!row->env || !(row->flags & EXO_ROW_URGENT) || !row->left) continue;
+        if (row == hart->row && now < hart->end) continue;
+        if (row_claim(hart, row)) return true;
+    }
+    return false;
+}
+
+/* Claim who has the rest of the current row: its owner, or another row by turns. */
+static __attribute__((noinline)) bool rest_claim(struct hart *hart) {
+    if (row_claim(hart, hart->row)) return true;
+    struct exo_row *row = rows_claim(hart, hart->filled, false);
+    if (!row) return false;
+    hart->filled = row;
+    hart->fills = 1;
+    return true;
+}
+
+/* Enter what is to run now.  Returns false if there is nothing. */
+static inline bool slice_pick(struct hart *hart) {
+    uint64_t now = arch_time(), until;
+    bool look = __atomic_load_n(&hart->recall, __ATOMIC_RELAXED) | hart->borrows;
+    slice_charge(hart, now);
+    hart->borrows = hart->fills = 0;
+    __atomic_store_n(&hart->recall, 0, __ATOMIC_RELAXED);
+    if (unlikely(look) && urgent_claim(hart, now)) {
+        hart->borrows = 1;
+        until = now + hart->running->left;
+    } else if (now < hart->end) {
+        if (!rest_claim(hart)) return false;
+        until = hart->end;
+    } else {
+        struct exo_row *row = rows_claim(hart, hart->row, true);
+        if (!row) return false;
+        hart->row = row;
+        until = hart->end = now + hart->row_ticks;
+    }
+    struct exo_ctx *ctx = hart->ctx;
+    ctx->slice_begin = now;
+    ctx->slice_end = until;
+    slice_set(hart, until);
+    return true;
+}
+
+struct exo_env *slice_wait(struct hart *hart) {
+    while (unlikely(!slice_pick(hart))) {
+        __atomic_store_n(&hart->running, NULL, __ATOMIC_RELAXED);
+        if (hart->idle) {
+            slice_arm(hart);
+            arch_wait_for_interrupt();
+        } else { /* announced first, then looked again */
+            hart_leave(hart);
+            __atomic_store_n(&hart->idle, 1, __ATOMIC_RELAXED);
+            __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        }
+        hart_deadlines(hart);
+    }
+    if (unlikely(hart->idle)) __atomic_store_n(&hart->idle, 0, __ATOMIC_RELAXED);
+    return hart->env;
 }
 
 _Noreturn void hart_schedule(void) {
     struct hart *hart = arch_hart();
     info->hart[hart->index].flags |= EXO_HART_STARTED;
-    arch_enter(slice_wait(hart, 0));
+    arch_enter(slice_wait(hart));
+}
+
+struct exo_env *hart_switch(struct exo_env *env) {
+    struct hart *hart = arch_hart();
+    if (!hart_enter(hart, env)) return slice_wait(hart);
+    hart->ctx->slice_end = hart->until;
+    return env;
+}
+
+/* A woken environment does not run at once. */
+static __attribute__((noinline)) struct result recall_later(struct hart *hart, uint64_t frame) {
+    env_put(hart, env_at(frame), EXO_STATE_READY);
+    return answer(0);
+}
+
+/* It runs by that row, unless it loses the row just now. */
+static inline struct result recall_by(struct hart *hart, struct exo_row *row, uint64_t frame,
+                                      uint64_t now) {
+    struct exo_row *was = hart->running;
+    slice_charge(hart, now);
+    if (unlikely(row_announce(hart, row) != frame)) {
+        hart->running = was;
+        return recall_later(hart, frame);
+    }
+    hart->fills = 0;
+    return (struct result){0, frame};
+}
+
+/* The same by an urgent row with time left, if it has one. */
+static __attribute__((noinline)) struct result recall_urgent(struct hart *hart, uint64_t frame,
+                                                             uint64_t now) {
+    struct exo_row *row = hart->rows, *end = row + EXO_ROWS;
+    while (row < end && !(row->env == frame && row->flags & EXO_ROW_URGENT && row->left)) row++;
+    if (row == end || hart->borrows) return recall_later(hart, frame);
+    struct result result = recall_by(hart, row, frame, now);
+    if (!result.detail) return result;
+    hart->borrows = 1;
+    slice_set(hart, now + row->left);
+    return result;
+}
+
+struct result slice_recall(struct hart *hart, uint64_t frame) {
+    uint64_t now = arch_time();
+    if (unlikely(hart->row->env != frame || now >= hart->end || hart->borrows))
+        return recall_urgent(hart, frame, now);
+    struct result result = recall_by(hart, hart->row, frame, now);
+    if (unlikely(hart->told) && result.detail) slice_set(hart, hart->end);
+    return result;
+}
+
+/* ---- the timer ---- */
+
+void slice_arm(struct hart *hart) {
+    uint64_t stop = hart->told ? hart->until : hart->until - hart->grace_ticks;
+    timer_set(hart, hart->running ? stop : EXO_NEVER);
+}
+
+bool hart_tick(void) {
+    struct hart *hart = arch_hart();
+    struct exo_ctx *ctx = hart->ctx;
+    uint64_t now = arch_time();
+    if (now >= hart->until || now >= __atomic_load_n(&hart->deadline, __ATOMIC_RELAXED))
+        return true;
+    if (!hart->told && now >= hart->until - hart->grace_ticks) {
+        bool masked = ctx->exception_mask || ctx->critical;
+        if (ctx->slice_entry && !masked) return true;
+        if (masked) ctx->slice_pending = 1;
+        hart->told = 1;
+    }
+    timer_set(hart, hart->told ? hart->until : hart->until - hart->grace_ticks);
+    return false;
+}
+
+/* Enter the program's handler for the end of its slice, as an exception does. */
+static void slice_announce(struct hart *hart) {
+    struct exo_ctx *ctx = hart->ctx;
+    bool masked = ctx->exception_mask || ctx->critical;
+    hart->told = 1;
+    if (masked) ctx->slice_pending = 1;
+    if (masked || !ctx->slice_entry) return;
+    ctx->exception_pc = ctx->register_pc;
+    ctx->exception_ra = ctx->register_x[0];
+    ctx->exception_sp = ctx->register_x[1];
+    ctx->exception_t0 = ctx->register_x[4];
+    ctx->exception_t1 = ctx->register_x[5];
+    ctx->exception_a0 = ctx->register_x[9];
+    ctx->exception_a1 = ctx->register_x[10];
+    ctx->exception_a7 = ctx->register_x[16];
+    ctx->exception_cause = EXO_CAUSE_SLICE;
+    ctx->exception_value = hart->until;
+    ctx->exception_mask = 1;
+    ctx->register_pc = ctx->slice_entry;
+    ctx->register_x[1] = ctx->exception_stack;
+}
+
+/* Must the program that runs here leave? */
+static bool slice_is_over(struct hart *hart) {
+    uint64_t word = __atomic_load_n(hart->state, __ATOMIC_RELAXED);
+    bool unbound = !__atomic_load_n(&hart->running->env, __ATOMIC_RELAXED);
+    if (unbound || word & EXO_FLAG_STOP) return true;
+    if (env_is_dying(hart->env)) {
+        call_break(hart->env);
+        return true;
+    }
+    return hart->recall && !hart->borrows;
 }
 
 struct exo_env *hart_interrupt(void) {
     struct hart *hart = arch_hart();
     struct exo_env *env = hart->env;
-    uint64_t word = __atomic_load_n(hart->state, __ATOMIC_RELAXED);
-    bool unbound = !__atomic_load_n(&slice_rows[hart->row].env, __ATOMIC_RELAXED);
-    if (!unbound && !(word & EXO_FLAG_STOP) && !env_is_dying(env)) return env;
-    env_give_up(hart, EXO_STATE_READY);
-    return slice_wait(hart, 0);
+    uint64_t now = arch_time();
+    if (now >= __atomic_load_n(&hart->deadline, __ATOMIC_RELAXED)) hart_deadlines(hart);
+    if (now >= hart->until || slice_is_over(hart)) {
+        slice_give_up(hart);
+        return slice_wait(hart);
+    }
+    if (!hart->told && now >= hart->until - hart->grace_ticks) slice_announce(hart);
+    slice_arm(hart);
+    return env;
 }
 
-/* Check and claim yield's target.  0 with *next entered soon by the caller, or an error. */
-static int64_t yield_claim(struct hart *hart, uint64_t handle, uint64_t *frame) {
+/* ---- yield ---- */
+
+/* Check and claim yield's target.  0 with *target claimed, or an error. */
+static int64_t yield_claim(struct hart *hart, uint64_t handle, struct exo_env **target) {
     lock_take(hart->space_lock);
     struct exo_cap *cap = cap_find(hart->space, handle);
     int64_t error = env_check(cap, EXO_ENV_CALL);
     if (!error) {
-        *frame = cap->first;
-        error = env_claim(hart, cap->first, cap->match) ? 0 : EXO_ESTATE;
+        *target = chain_claim(hart, cap->first, cap->match);
+        error = *target ? 0 : EXO_ESTATE;
     }
     lock_release(hart->space_lock);
     return error;
 }
 
-struct exo_env *hart_switch(struct exo_env *env) {
-    struct hart *hart = arch_hart();
-    return hart_enter(hart, env) ? env : slice_wait(hart, 0);
-}
-
 struct exo_env *env_yield(uint64_t handle) {
     struct hart *hart = arch_hart();
-    struct exo_env *env = hart->env;
-    uint64_t frame;
+    struct exo_env *env = hart->env, *target = NULL;
     if (handle == EXO_NONE) {
         env_answer(env, 0);
-        env_give_up(hart, EXO_STATE_READY);
-        return slice_wait(hart, 1);
+        if (!hart->fills) hart->running->left = 0;
+        if (!hart->fills && !hart->borrows) hart->end = 0;
+        slice_give_up(hart);
+        return slice_wait(hart);
     }
-    int64_t error = yield_claim(hart, handle, &frame);
+    int64_t error = yield_claim(hart, handle, &target);
     env_answer(env, error);
     if (error) return env;
-    env_give_up(hart, EXO_STATE_READY);
-    return hart_switch(env_at(frame));
+    slice_give_up(hart);
+    return hart_switch(target);
 }
 
 /* ---- slice_bind ---- */
@@ -140,9 +453,8 @@ static int64_t bind_target(struct hart *hart, uint64_t env, struct exo_env **tar
     return env_is_dying(*target) ? EXO_EDYING : 0;
 }
 
-static int64_t bind_check(struct hart *hart, uint64_t slot, uint64_t row, uint64_t env,
+static int64_t bind_check(struct hart *hart, const struct exo_cap *cap, uint64_t row, uint64_t env,
                           struct exo_env **target) {
-    struct exo_cap *cap = cap_find(hart->space, slot);
     int64_t error = cap_check(cap, EXO_CLASS_SLICE, EXO_SLICE_BIND);
     if (error) return error;
     if (!cap_covers(cap, row, 1)) return EXO_ERANGE;
@@ -151,7 +463,7 @@ static int64_t bind_check(struct hart *hart, uint64_t slot, uint64_t row, uint64
     error = bind_target(hart, env, target);
     if (error) return error;
     struct hart *runner = harts[row / EXO_ROWS];
-    bool running = __atomic_load_n(&runner->running, __ATOMIC_RELAXED) == row + 1;
+    bool running = __atomic_load_n(&runner->running, __ATOMIC_RELAXED) == &slice_rows[row];
     if (slice_rows[row].env) return EXO_EBUSY;
     if (!running || runner == hart) return 0;
     arch_ipi(runner); /* what it runs has lost the row */
@@ -160,14 +472,13 @@ static int64_t bind_check(struct hart *hart, uint64_t slot, uint64_t row, uint64
 
 struct result slice_bind(uint64_t slot, uint64_t row, uint64_t env) {
     struct exo_env *space = tree_take(), *target = NULL;
-    int64_t error = bind_check(arch_hart(), slot, row, env, &target);
+    const struct exo_cap *cap = cap_find(space, slot);
+    int64_t error = bind_check(arch_hart(), cap, row, env, &target);
     if (error) return tree_give(error);
     if (env == EXO_UNBIND) return tree_give(slice_unbind(row) ? 0 : EXO_EAGAIN);
-    struct exo_row *bound = &slice_rows[row];
-    bound->binder = space->frame;
-    bound->match = env_word(target->gen, EXO_STATE_READY);
-    __atomic_store_n(&bound->env, target->frame, __ATOMIC_RELEASE);
-    __atomic_fetch_or(&target->rows, 1ul << row / EXO_ROWS, __ATOMIC_RELAXED);
-    slice_wake(target->rows);
+    bool urgent = EXO_CAP_RIGHTS(cap->word) & EXO_SLICE_URGENT;
+    slice_fill(row, target, space, urgent ? EXO_ROW_URGENT : 0);
+    slice_look(target->rows); /* a sleeper's deadline is this hart's affair too from now on */
+    slice_wake(target, SLICE_ALL);
     return tree_give(0);
 }

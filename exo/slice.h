@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slice vectors: which environments a hart runs, in the order of its rows.
+ * Slice vectors: what a hart runs, and until when.
+ *
+ * A hart walks its rows in order and gives each EXO_ROW_NANOSECONDS.  A row
+ * runs the environment bound to it, or the end of that one's chain of calls; a
+ * row that has nothing to run at its turn is skipped.  When the owner of the
+ * current row sleeps, what is left goes to other rows by turns (`fills`), and
+ * the owner takes it back when it wakes in time.  An URGENT row keeps the time
+ * that its owner slept through in this round (`left`), and the owner may take
+ * it when it wakes (`borrows`): then the current row ends that much later.
  *
  * A row names an environment by its ENV frame and the state word that it has
  * when READY, so that a hart claims it with one compare-and-swap and a row
- * that is read while it changes claims nobody.  Rows change under TREE.
- *
- * Not here yet in the kernel: the length of a row.  A row runs until its
- * environment yields, ends or is stopped.
+ * that is read while it changes claims nobody.  Rows change under TREE, but
+ * for `left` and `time`, which are the hart's own.
  */
 #pragma once
 #include "env.h"
@@ -17,6 +23,9 @@ struct exo_row *slice_row(uint64_t row);
 
 /* Set at boot: rows of all harts. */
 extern struct exo_row *slice_rows;
+
+/* Bind an empty row.  Under TREE. */
+void slice_fill(uint64_t row, struct exo_env *env, const struct exo_env *binder, uint64_t flags);
 
 /*
  * Take the environment out of a row.  Returns false while another hart still
@@ -28,26 +37,53 @@ bool slice_unbind(uint64_t row);
 bool slice_forget(struct exo_env *env);
 
 /*
- * Somebody made an environment READY that has rows on these harts: wake those
- * that are idle.  The state word was written before.
+ * Somebody made this environment READY: tell those of these harts which may
+ * run it at once.  The state word was written before, and the frame may be
+ * another's by now: then some hart looks for nothing.
  */
-void slice_wake(uint64_t rows);
+void slice_wake(const struct exo_env *env, uint64_t harts);
+#define SLICE_ALL (~0ul) /* all harts */
+
+/* Give up the environment that runs here, READY; its registers are saved. */
+static inline void slice_give_up(struct hart *hart) {
+    const struct exo_env *env = hart->env;
+    env_release(hart, EXO_STATE_READY);
+    if (hart->others) slice_wake(env, hart->others);
+}
+
+/* A sleeper with rows on these harts, and none here, got a deadline: one of them must look at it. */
+void slice_look(uint64_t rows);
 
 /*
- * Claim and enter the environment of the next row from `first` on (a number of
- * rows after the current one) that is READY.  Returns NULL if there is none.
+ * An environment that this hart has claimed was woken.  If it owns the current
+ * row, or an urgent one with time left, the hart's time is that row's from now
+ * on, and the detail is its ENV frame: it is to be entered.  Else it becomes
+ * READY.
  */
-struct exo_env *slice_next(struct hart *hart, uint64_t first);
+struct result slice_recall(struct hart *hart, uint64_t frame);
 
-/* The same, asleep until there is one. */
-struct exo_env *slice_wait(struct hart *hart, uint64_t first);
+/*
+ * What this hart runs next, entered; it sleeps until there is something.  It
+ * runs nothing now.
+ */
+struct exo_env *slice_wait(struct hart *hart);
+
+/* Set the timer for what comes first: the end of the slice, its announcement, a deadline. */
+void slice_arm(struct hart *hart);
 
 /* Where every hart begins: run the environments of its rows for ever. */
 _Noreturn void hart_schedule(void);
 
 /*
+ * The timer interrupted a program.  Returns false when there is nothing to do
+ * but to go on; else all its registers must be saved for hart_interrupt.
+ */
+bool hart_tick(void);
+
+/*
  * An interrupt came while an environment ran, whose registers are all saved:
- * obey what other harts asked for.  Returns the environment to go on with.
+ * wake who is due, obey what other harts asked for, end the slice.  Returns the
+ * environment to go on with.
  */
 struct exo_env *hart_interrupt(void);
 

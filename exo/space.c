@@ -347,8 +347,9 @@ struct result page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame,
     if (unlikely(unusual | ((flags ^ EXO_PAGE_R) & ~(uint64_t)(EXO_PAGE_W | EXO_PAGE_X))))
         return map_fully(env, va, slot, frame, count, flags);
     // LAB 2: BEGIN
+    struct lock *lock = arch_hart()->space_lock;
     hart_keep(va, slot, frame, flags);
-    lock_take(arch_hart()->space_lock);
+    lock_take(lock);
     struct exo_cap *cap = cap_near(arch_hart()->space, slot);
     if (unlikely(!cap_suits(cap, slot, EXO_CLASS_PAGE, flags))) return map_again();
     if (unlikely(frame - cap->first >= cap->count)) return map_again();
@@ -361,7 +362,7 @@ struct result page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame,
     *live = word1 + 1;
     cap->cursor = 0;
     // LAB 2: END
-    lock_release(arch_hart()->space_lock);
+    lock_release(lock);
     return answer(1);
 }
 

@@ -42,6 +42,25 @@ static inline uint64_t arch_address(const void *p) { return (uint64_t)p - DIRECT
 
 static inline bool arch_interrupt_pending(void) { return (CSR_READ(sip) & CSR_READ(sie)) != 0; }
 
+/* In platform.c: the same through the firmware. */
+void firmware_timer(uint64_t ticks);
+
+static inline void arch_timer(const struct hart *hart, uint64_t ticks) {
+    if (hart->facts->flags & EXO_HART_SSTC)
+        asm volatile("csrw 0x14d, %0" : : "r"(ticks)); /* stimecmp */
+    else
+        firmware_timer(ticks);
+}
+
+/* In trap.S: save the floating point of the environment that runs here; returns to t3. */
+void float_save(void);
+
+static inline void arch_float_save(void) {
+    /* The sign of sstatus is SD: with FS Off or Dirty it tells which. */
+    if (unlikely((int64_t)CSR_READ(sstatus) < 0))
+        asm volatile("jal t3, float_save" : : : "t0", "t2", "t3", "memory");
+}
+
 static inline uint64_t arch_time(void) { return CSR_READ(time); }
 
 /*

@@ -11,7 +11,7 @@
  */
 #include "offsets.h"
 
-#define SIE_SSIE 2
+#define SIE_SSIE_STIE 0x22 /* software and timer interrupts */
 #define SSTATUS_SPIE 0x20
 /* SIE, SPP, VS, FS, SUM, MXR: traps go to user mode and user memory stays out of reach. */
 #define SSTATUS_CLEAR 0xc6702
@@ -126,14 +126,22 @@ hart_begin:
     mv tp, a0
     ld sp, HART_STACK(tp)
     csrw sscratch, tp
+    lla t0, float_trap_entry
+    sd t0, HART_FLOAT_TRAP(tp)
     lla t0, trap_entry
+    sd t0, HART_TRAP(tp)
     csrw stvec, t0
     csrwi scounteren, COUNTERS_USER
     li t0, SSTATUS_CLEAR
     csrc sstatus, t0
     li t0, SSTATUS_SPIE
     csrs sstatus, t0
-    csrwi sie, SIE_SSIE
+    li t0, SIE_SSIE_STIE
+    csrw sie, t0
+#ifdef EXO_COUNTERS
+    csrr t0, instret
+    sd t0, HART_ENTERED(tp)
+#endif
     tail hart_schedule
 
     .data

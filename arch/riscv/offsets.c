@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "hart.h"
+#include "pct.h"
 
 #define VALUE(name, value) asm volatile("\n->" #name " %0" : : "i"(value));
 #define HART(name, member) VALUE(HART_##name, offsetof(struct hart, member))
@@ -21,15 +22,21 @@
 void offsets(void);
 // clang-format off
 void offsets(void) {
-    VALUE(ERROR_CALL, EXO_ECALL) VALUE(SPACE_LOCKS, SPACE_LOCKS)
+    VALUE(ERROR_CALL, EXO_ECALL)
+    VALUE(LOCK_SERVING, offsetof(struct lock, serving))
     HART(USER_T0, user_t0) HART(USER_T1, user_t1) HART(USER_SP, user_sp) HART(STACK, stack)
     HART(ENV, env) HART(SPACE, space) HART(CTX, ctx) HART(STATE, state) HART(RUN, run)
-    HART(SPACE_LOCK, space_lock) HART(SPACE_LOCKS, space_locks) HART(WORDS, words)
+    HART(SPACE_LOCK, space_lock) HART(WORDS, words) HART(ACCEPT, accept) HART(UNTIL, until)
     HART(ACTIVE, active) HART(MEMORY, memory) HART(OTHERS, others) HART(FACTS, facts)
-    HART(CALLS, calls) HART(ID, id) HART(SEEN, seen)
+    HART(CALLS, calls) HART(ID, id) HART(KEPT, kept)
+    HART(ENTERED, entered) HART(TRAP, trap) HART(FLOAT_TRAP, float_trap)
     VALUE(FACTS_SATP_WRITES, offsetof(struct exo_hart_info, satp_writes))
-    ENV(CTX, ctx) ENV(ROOT, root) ENV(SAVED, saved) ENV(ROWS, rows)
-    ENV(LAST, last) ENV(TLB_GEN, tlb_gen) ENV(SATP, satp) ENV(ASID, asid) ENV(SLOT, slot)
+    VALUE(FACTS_LONGEST, offsetof(struct exo_hart_info, longest))
+    ENV(FRAME, frame) ENV(CTX, ctx) ENV(SAVED, saved) ENV(ROWS, rows)
+    ENV(LAST, last) ENV(SATP, satp) ENV(LEADER, leader)
+    ENV(LOCK, lock) ENV(SLOT, slot) ENV(FLOAT_SAVED, float_saved) ENV(DEPTH, depth)
+    ENV(CALL, call) ENV(CALLER, caller) ENV(CALLER_WORD, caller_word)
+    ENV(CALLER_READY, caller_ready)
     CAP(WORD, word) CAP(FIRST, first) CAP(MATCH, match)
     CTX(EXCEPTION_PC, exception_pc) CTX(EXCEPTION_SP, exception_sp)
     CTX(EXCEPTION_RA, exception_ra) CTX(EXCEPTION_T0, exception_t0)
@@ -37,6 +44,8 @@ void offsets(void) {
     CTX(EXCEPTION_A1, exception_a1) CTX(EXCEPTION_A7, exception_a7)
     CTX(EXCEPTION_CAUSE, exception_cause) CTX(EXCEPTION_VALUE, exception_value)
     CTX(EXCEPTION_ENTRY, exception_entry) CTX(EXCEPTION_STACK, exception_stack)
-    CTX(EXCEPTION_MASK, exception_mask) CTX(REGISTER_PC, register_pc)
-    CTX(REGISTER_X, register_x)
+    CTX(EXCEPTION_MASK, exception_mask) CTX(SLICE_ENTRY, slice_entry)
+    CTX(SLICE_PENDING, slice_pending) CTX(SLICE_END, slice_end)
+    CTX(REGISTER_PC, register_pc) CTX(REGISTER_X, register_x)
+    CTX(REGISTER_F, register_f) CTX(REGISTER_FCSR, register_fcsr)
 }

@@ -34,10 +34,20 @@ void arch_tlb_flush_remote(uint64_t hart_mask, uint64_t asid) {
     }
 }
 
-void arch_ipi(const struct hart *hart) { sbi_call(SBI_IPI_SEND, 1, hart->id, 0, 0, 0); }
+void arch_ipi(const struct hart *hart) {
+    if (hart == arch_hart())
+        asm volatile("csrs sip, %0" : : "r"(SIP_SSIP) : "memory");
+    else
+        sbi_call(SBI_IPI_SEND, 1, hart->id, 0, 0, 0);
+}
+
+void firmware_timer(uint64_t ticks) { sbi_call(SBI_SET_TIMER, ticks, 0, 0, 0, 0); }
 
 void arch_wait_for_interrupt(void) {
     asm volatile("wfi\n\tcsrc sip, %0" : : "r"(SIP_SSIP) : "memory");
+#ifdef EXO_COUNTERS
+    arch_hart()->entered = CSR_READ(instret); /* sleep is no stay in the kernel */
+#endif
 }
 
 void arch_frame_clear(void *frame) {

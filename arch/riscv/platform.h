@@ -12,6 +12,7 @@
 /* Extension and function. */
 #define SBI_PUTCHAR 1, 0 /* legacy: a0 is the byte, no function number */
 #define SBI_VERSION 0x10, 0
+#define SBI_SET_TIMER 0x54494d45, 0
 #define SBI_IPI_SEND 0x735049, 0
 #define SBI_FENCE_ASID 0x52464e43, 2
 #define SBI_HART_START 0x48534d, 0

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way into the kernel and out of it, and the calls that are all assembly:
- * null, yield, resume, and the exception that enters a program's handler.
+ * The way into the kernel and out of it, and what is all assembly: null,
+ * resume, the exception that enters a program's handler, floating point, and
+ * the usual ways of pct_call, pct_reply and yield.
  *
  * A trap comes only from U-mode: the kernel takes none.  tp is the hart's
  * structure from the second instruction on; sscratch keeps the program's tp.
@@ -16,8 +17,11 @@
 
 #include "offsets.h"
 
+#define CAUSE_ILLEGAL 2
 #define CAUSE_ECALL 8
+#define CAUSE_TIMER 4 /* this bit tells the timer's interrupt from a software one */
 #define SSTATUS_SPP 0x100
+#define SSTATUS_FS 0x6000
 #define SIP_SSIP 2
 #define SLOT_OFFSET_MASK 0x780 /* of a handle: the slot's offset in an ENV frame */
 #define ENV_CAP_MASK (6 | 15 << EXO_CAP_CLASS_SHIFT | EXO_ENV_CALL << EXO_CAP_RIGHTS_SHIFT)
@@ -27,8 +31,11 @@
 
 /* Registers of the program that a call which switches keeps: s0 to s11. */
 #define SAVED 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+/* What C does not keep: ra, t2, a2 to a6, t3, t4; with sp.  And the others. */
+#define CALLER 1, 2, 7, 12, 13, 14, 15, 16, 28, 29
+#define CALLEE 3, SAVED, 17, 30, 31
 /* All but tp, t0 and t1, which the kernel uses itself meanwhile. */
-#define FULL 1, 2, 3, 7, SAVED, 10, 11, 12, 13, 14, 15, 16, 17, 28, 29, 30, 31
+#define FULL 10, 11, CALLER, CALLEE
 
 /* These registers to or from the CTX in \ctx. */
     .macro EACH op, ctx, numbers:vararg
@@ -46,8 +53,34 @@
     \op a7, CTX_EXCEPTION_A7(t1)
     .endm
 
+/* kernel-counters keeps the most instructions that a stay in the kernel took. */
+    .macro COUNT_ENTRY
+#ifdef EXO_COUNTERS
+    csrr t0, instret
+    sd t0, HART_ENTERED(tp)
+#endif
+    .endm
+    .macro COUNT_STAY
+#ifdef EXO_COUNTERS
+    sd t0, HART_USER_T0(tp)
+    sd t1, HART_USER_T1(tp)
+    sd t2, HART_KEPT(tp)
+    csrr t0, instret
+    ld t1, HART_ENTERED(tp)
+    sub t0, t0, t1
+    ld t1, HART_FACTS(tp)
+    ld t2, FACTS_LONGEST(t1)
+    bgeu t2, t0, 9f
+    sd t0, FACTS_LONGEST(t1)
+9:  ld t0, HART_USER_T0(tp)
+    ld t1, HART_USER_T1(tp)
+    ld t2, HART_KEPT(tp)
+#endif
+    .endm
+
 /* Back to the program. */
     .macro LEAVE
+    COUNT_STAY
     csrrw tp, sscratch, tp
     sret
     .endm
@@ -68,17 +101,149 @@
     sd t0, \offset(t1)
     .endm
 
+/* What a call that switches saves.  Leaves the CTX in t0 and uses s0. */
+    .macro SAVE_SWITCH
+    ld t0, HART_CTX(tp)
+    sd ra, CTX_REGISTER_PC(t0)
+    EACH sd, t0, 2, SAVED
+    csrr s0, sscratch
+    sd s0, X(4)(t0)
+    .endm
+
+/*
+ * The fast paths of the switching calls use the registers that are saved:
+ * s0 the `serving` of the SPACE lock, s1 1, s3 HART_RUN, s4 the space, s5 who is
+ * entered, s7 (a6 in pct_reply) its frame, s8 its state word's address, s9 where
+ * physical address 0 is seen.
+ */
+    .macro LOCK_SPACE
+    ld s0, HART_SPACE_LOCK(tp)
+    ld s4, HART_SPACE(tp)
+    li s1, 1
+    amoadd.w s2, s1, (s0)
+    addi s0, s0, LOCK_SERVING
+.Llock\@:
+    lr.w.aq s3, (s0)
+    bne s2, s3, .Llock\@
+    .endm
+
+/* The usable ENV capability with CALL of this handle: its READY word in s6. */
+    .macro FIND_ENV handle, refused
+    andi s5, \handle, SLOT_OFFSET_MASK
+    add s5, s5, s4
+    ld s6, ENV_SLOT + CAP_WORD(s5)
+    xor s7, s6, \handle
+    srli s7, s7, EXO_CAP_PLACE_SHIFT
+    bnez s7, \refused
+    andi s6, s6, ENV_CAP_MASK
+    addi s6, s6, -ENV_CAP_WANT
+    bnez s6, \refused
+    ld s6, ENV_SLOT + CAP_MATCH(s5)
+    ld s7, ENV_SLOT + CAP_FIRST(s5)
+    ld s3, HART_RUN(tp)
+    .endm
+
+/* Turn the state word of a frame from s6 to s10. */
+    .macro CLAIM frame, refused
+    ld s8, HART_WORDS(tp)
+    slli s9, \frame, 4
+    add s8, s8, s9
+.Lclaim\@:
+    lr.d.aq s2, (s8)
+    bne s2, s6, \refused
+    sc.d s2, s10, (s8)
+    bnez s2, .Lclaim\@
+    ld s9, HART_MEMORY(tp)
+    slli s5, \frame, EXO_FRAME_SHIFT
+    add s5, s5, s9
+    .endm
+
+/*
+ * hart_enter for a leader that is alone in its space, was entered here last and
+ * was saved by a call: only then ENV_LAST equals HART_RUN (shoot.h).
+ */
+    .macro ENTER frame, other
+    sw \frame, HART_ACTIVE + 4(tp)
+    ld t0, ENV_CTX(s5)
+    fence rw, rw
+    ld s2, ENV_LAST(s5)
+    add t0, t0, s9
+    bne s2, s3, \other
+    ENTER_ROOT \frame
+    ENTER_ENV
+    .endm
+    .macro ENTER_ROOT frame
+    ld s2, ENV_SATP(s5)
+#ifdef EXO_COUNTERS
+    ld s10, HART_FACTS(tp)
+    ld s6, FACTS_SATP_WRITES(s10)
+    addi s6, s6, 1
+    sd s6, FACTS_SATP_WRITES(s10)
+#endif
+    csrw satp, s2
+    amoswap.w.rl zero, \frame, (tp) /* HART_ACTIVE */
+    ld s2, ENV_LOCK(s5)
+    sd s5, HART_SPACE(tp)
+    add s2, s2, s9
+    sd s2, HART_SPACE_LOCK(tp)
+    .endm
+    .macro ENTER_ENV
+    sd s5, HART_ENV(tp)
+    sd s8, HART_STATE(tp)
+    sd t0, HART_CTX(tp)
+    .endm
+
+/*
+ * Another mark: the same with floating point to be loaded; or of the space that this
+ * hart is in, and entered here last.  All else is hart_enter's.
+ */
+    .macro ENTER_OTHER frame, slow, entered
+    addi s2, s2, -EXO_LAST_FLOAT
+    bne s2, s3, .Ljoined\@
+    ENTER_ROOT \frame
+    ENTER_ENV
+    addi s6, s5, ENV_LAST
+    li s2, -EXO_LAST_FLOAT
+    amoadd.d zero, s2, (s6) /* another hart may have cleared it (asid_share) */
+    jal t3, float_load
+    li t3, 0
+    j \entered
+.Ljoined\@:
+    add s2, s2, s3
+    addi s2, s2, EXO_LAST_FLOAT + 1
+    bnez s2, \slow
+    ld s2, ENV_LEADER(s5)
+    ld s4, HART_SPACE(tp)
+    add s2, s2, s9
+    bne s2, s4, \slow
+    lw s2, HART_ACTIVE(tp)
+    sw s2, HART_ACTIVE + 4(tp)
+    ENTER_ENV
+    j \entered
+    .endm
+
+/* pc and tp of the CTX in t0. */
+    .macro LOAD_PC
+    ld ra, CTX_REGISTER_PC(t0)
+    ld sp, X(4)(t0)
+    csrw sepc, ra
+    csrw sscratch, sp
+    .endm
+
     .text
     .balign 64
     .globl trap_entry
 trap_entry:
     csrrw tp, sscratch, tp
     sd t0, HART_USER_T0(tp)
+    COUNT_ENTRY
     csrr t0, scause
     addi t0, t0, -CAUSE_ECALL
     bnez t0, not_a_call
+is_call:
+    bltz a7, special_call
     li t0, EXO_CALL_COUNT
-    bgeu a7, t0, special_call
+    bgeu a7, t0, no_such_call
     csrw sepc, ra
     sd sp, HART_USER_SP(tp)
     slli t0, a7, 3
@@ -86,6 +251,7 @@ trap_entry:
     ld sp, HART_STACK(tp)
     ld t0, HART_CALLS(t0)
     jalr t0
+call_return:
     ld sp, HART_USER_SP(tp)
     .irp register, ra, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
     li \register, 0
@@ -101,14 +267,94 @@ null_call:
     li t0, 0
     LEAVE
 
-/* Numbers below zero, which may switch environments, and those that are no call's. */
+/* Numbers below zero, which may switch environments; the most frequent first. */
 special_call:
-    addi t0, a7, -EXO_CALL_yield
-    beqz t0, yield
+    addi t0, a7, -EXO_CALL_pct_reply
+    beqz t0, pct_reply
+    bltz t0, other_call
+
+/*
+ * pct_call: what goes well is here, everything else is call_full's.  The order
+ * is that of pct.c: save; under SPACE look the slot up, claim the callee, give
+ * the caller up and make the link; enter the callee's space.
+ */
+pct_call:
+    SAVE_SWITCH
+    LOCK_SPACE
+    FIND_ENV a6, call_refused
+    ld ra, HART_ENV(tp)
+    ld s10, HART_ACCEPT(tp)
+    ld s11, ENV_DEPTH(ra)
+    addi s6, s6, EXO_STATE_ACCEPT - EXO_STATE_READY
+    add s10, s10, s6
+    beqz s11, call_refused
+    CLAIM s7, call_refused
+    ld s10, HART_STATE(tp)
+    addi s11, s11, -1
+    sd s11, ENV_DEPTH(s5)
+    slli s11, s7, EXO_ENV_HART_SHIFT
+    sub s11, s11, s3
+    addi s11, s11, EXO_STATE_CALLING - EXO_STATE_READY
+    sd a6, ENV_CALL(ra)
+    amoadd.d.aqrl s6, s11, (s10)
+    andi s6, s6, ~(EXO_FLAG_STOP | EXO_FLAG_KILL) /* with one of these it gets no answer */
+    sub s2, s6, s3
+    add s11, s11, s6
+    sd s2, ENV_CALLER_READY(s5)
+    sd s11, ENV_CALLER_WORD(s5)
+    ld a6, ENV_FRAME(ra)
+    sd a6, ENV_CALLER(s5)
+    amoadd.w.rl zero, s1, (s0)
+    ENTER s7, call_other
+call_entered:
+    LOAD_PC
+    ld sp, X(2)(t0)
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+    li s\n, 0
+    .endr
+    li t0, 0
+    LEAVE
+
+/* pct_reply: the answer to the caller; what does not go well is reply_full's. */
+pct_reply:
+    ld t0, HART_CTX(tp)
+    ld s1, HART_ENV(tp)
+    sd ra, CTX_REGISTER_PC(t0)
+    sd sp, X(2)(t0)
+    csrr s0, sscratch
+    ld a6, ENV_CALLER(s1)
+    sd s0, X(4)(t0)
+    beqz a6, reply_slow
+    ld s6, ENV_CALLER_WORD(s1)
+    ld s10, ENV_CALLER_READY(s1)
+    ld s3, HART_RUN(tp)
+    add s10, s10, s3
+    CLAIM a6, reply_slow
+    ld s11, HART_ACCEPT(tp)
+    ld s10, HART_STATE(tp)
+    sd zero, ENV_CALLER(s1)
+    neg s11, s11
+    amoadd.d.aqrl zero, s11, (s10)
+    ENTER a6, reply_other
+reply_entered:
+    LOAD_PC
+    EACH ld, t0, 2, SAVED
+    li t0, 0
+    LEAVE
+
+other_call:
     addi t0, a7, -EXO_CALL_null
     beqz t0, null_call
     addi t0, a7, -EXO_CALL_resume
     beqz t0, resume
+    addi t0, a7, -EXO_CALL_yield
+    beqz t0, yield
+    addi t0, a7, -EXO_CALL_notify
+    beqz t0, notify
+    addi t0, a7, -EXO_CALL_wait
+    beqz t0, wait
+    addi t0, a7, -EXO_CALL_pct_call_until
+    beqz t0, pct_call_until
     addi t0, a7, -EXO_CALL_exit
     bnez t0, no_such_call
     CALL_C env_exit
@@ -120,12 +366,28 @@ special_call:
  */
 resume:
     ld t1, HART_CTX(tp)
+    ld t0, CTX_SLICE_PENDING(t1)
+    bnez t0, resume_pending
+resume_goes:
     sd zero, CTX_EXCEPTION_MASK(t1)
     ld t0, CTX_EXCEPTION_PC(t1)
     csrw sepc, t0
     RECORD ld
     ld t0, CTX_EXCEPTION_T0(t1)
     ld t1, CTX_EXCEPTION_T1(t1)
+    LEAVE
+
+/* The end of the slice was announced meanwhile: its handler first, with the record as it is. */
+resume_pending:
+    sd zero, CTX_SLICE_PENDING(t1)
+    ld t0, CTX_SLICE_ENTRY(t1)
+    beqz t0, resume_goes
+    csrw sepc, t0
+    li t0, EXO_CAUSE_SLICE
+    sd t0, CTX_EXCEPTION_CAUSE(t1)
+    ld sp, CTX_EXCEPTION_STACK(t1)
+    li t0, 0
+    li t1, 0
     LEAVE
 
 /*
@@ -135,6 +397,9 @@ resume:
 not_a_call:
     addi t0, t0, CAUSE_ECALL
     bltz t0, interrupt
+    addi t0, t0, -CAUSE_ILLEGAL
+    beqz t0, illegal
+exception:
     csrr t0, sstatus
     andi t0, t0, SSTATUS_SPP
     bnez t0, trap_in_kernel
@@ -159,14 +424,36 @@ not_a_call:
     li t1, 0
     LEAVE
 
-/* The only interrupt is another hart's request to look again. */
+/* The timer, which may have nothing to do; or another hart's request to look again. */
 interrupt:
+    andi t0, t0, CAUSE_TIMER
     sd t1, HART_USER_T1(tp)
+    beqz t0, 1f
+    ld t1, HART_UNTIL(tp)
+    rdtime t0
+    bgeu t0, t1, 1f
     ld t1, HART_CTX(tp)
+    EACH sd, t1, CALLER
+    sd a0, HART_KEPT(tp) /* not to the CTX: a0 and a1 there are what a call returns */
+    sd a1, HART_KEPT + 8(tp)
+    CALL_C hart_tick
+    mv t0, a0
+    ld t1, HART_CTX(tp)
+    ld a0, HART_KEPT(tp)
+    ld a1, HART_KEPT + 8(tp)
+    beqz t0, 2f
+    EACH sd, t1, 10, 11, CALLEE
+    j trap_saved
+2:  EACH ld, t1, CALLER
+    ld t0, HART_USER_T0(tp)
+    ld t1, HART_USER_T1(tp)
+    LEAVE
+1:  ld t1, HART_CTX(tp)
 
 /* All registers to the CTX, whose address is in t1; t0 and t1 were spilled. */
 fault:
     EACH sd, t1, FULL
+trap_saved:
     STORE_CSR sepc, CTX_REGISTER_PC
     STORE_CSR sscratch, X(4)
     STORE_SPILL HART_USER_T0, X(5)
@@ -174,7 +461,9 @@ fault:
     ld t0, HART_ENV(tp)
     li t1, EXO_SAVED_FULL
     sd t1, ENV_SAVED(t0)
-    sd zero, ENV_LAST(t0)
+    addi t0, t0, ENV_LAST
+    li t1, EXO_LAST_FULL
+    amoadd.d zero, t1, (t0)
     csrr a0, scause
     csrr a1, stval
     bltz a0, 1f
@@ -187,29 +476,42 @@ fault:
     .globl arch_enter
 arch_enter:
     ld t1, HART_CTX(tp)
+    ld t0, ENV_FLOAT_SAVED(a0)
+    bnez t0, enter_float
+enter_registers:
     ld t0, CTX_REGISTER_PC(t1)
     csrw sepc, t0
     ld t0, X(4)(t1)
     csrw sscratch, t0
     ld t0, ENV_SAVED(a0)
-    bnez t0, enter_full
+    sd zero, ENV_SAVED(a0) /* EXO_SAVED_SWITCH: what a call that switches saves */
+    addi t0, t0, -EXO_SAVED_FULL
+    beqz t0, enter_full
     EACH ld, t1, 2, SAVED
-    ld a0, X(10)(t1)
-    ld a1, X(11)(t1)
-    sd zero, X(10)(t1) /* yield's fast path does not write them: its answer is 0 */
-    sd zero, X(11)(t1)
-    .irp register, ra, gp, t0, t1, t2, t3, t4, t5, t6, a2, a3, a4, a5, a6, a7
+    .irp register, ra, gp, t2, t3, t4, t5, t6, a2, a3, a4, a5, a6, a7
     li \register, 0
     .endr
+    bltz t0, 1f
+    EACH ld, t1, 12, 13, 14, 15, 16
+1:  EACH ld, t1, 10, 11
+    sd zero, X(10)(t1) /* the answer of who yields and is entered again */
+    sd zero, X(11)(t1)
+    li t0, 0
+    li t1, 0
     LEAVE
 
 enter_full:
-    sd zero, ENV_SAVED(a0) /* EXO_SAVED_SWITCH: what a call that switches saves */
     EACH ld, t1, FULL
     sd zero, X(10)(t1)
     sd zero, X(11)(t1)
     EACH ld, t1, 5, 6
     LEAVE
+
+enter_float:
+    mv s5, a0
+    mv t0, t1
+    jal t3, float_load
+    j enter_registers
 
 /*
  * yield(env): what goes well is here, everything else is env_yield's.  The
@@ -217,121 +519,199 @@ enter_full:
  * target under SPACE, give the caller up, enter the target's space.
  */
 yield:
-    ld t0, HART_CTX(tp)
-    sd ra, CTX_REGISTER_PC(t0)
-    EACH sd, t0, 2, SAVED
-    csrr s0, sscratch
-    sd s0, X(4)(t0)
-
-    ld s0, HART_SPACE_LOCK(tp)
-    ld s4, HART_SPACE(tp)
-    li s1, 1
-    addi s2, s0, 4
-    amoadd.w s2, s1, (s2)
-1:  lw s3, 0(s0)
-    bne s2, s3, 1b
-    fence r, rw
-    andi s5, a0, SLOT_OFFSET_MASK
-    add s5, s5, s4
-    ld s6, ENV_SLOT + CAP_WORD(s5)
-    xor s7, s6, a0
-    srli s7, s7, EXO_CAP_PLACE_SHIFT
-    bnez s7, yield_refused
-    andi s6, s6, ENV_CAP_MASK
-    addi s6, s6, -ENV_CAP_WANT
-    bnez s6, yield_refused
-    ld s6, ENV_SLOT + CAP_MATCH(s5)
-    ld s7, ENV_SLOT + CAP_FIRST(s5)
-    ld s8, HART_WORDS(tp)
-    ld s3, HART_RUN(tp)
-    slli s9, s7, 4
-    add s8, s8, s9
+    SAVE_SWITCH
+    LOCK_SPACE
+    FIND_ENV a0, yield_refused
     add s10, s6, s3
-2:  lr.d.aq s11, (s8)
-    bne s11, s6, yield_refused
-    sc.d s11, s10, (s8)
-    bnez s11, 2b
+    CLAIM s7, yield_refused
     amoadd.w.rl zero, s1, (s0)
-
+yield_gives:
     /* READY and RUN here differ in the bits of HART_RUN, so this turns RUN into READY. */
-    ld s0, HART_STATE(tp)
-    ld s9, HART_MEMORY(tp)
-    amoxor.d.aqrl s1, s3, (s0)
-    slli s7, s7, EXO_FRAME_SHIFT
-    andi s2, s1, EXO_FLAG_STOP
-    add s7, s7, s9
-    bnez s2, yield_obey
+    ld s10, HART_STATE(tp)
     ld s2, HART_OTHERS(tp)
+    amoxor.d.aqrl zero, s3, (s10)
     bnez s2, yield_wake
-woken:
-
-    /* ENV_LAST equals HART_RUN only for a leader that ran here and was saved by a yield. */
-    ld t0, ENV_CTX(s7)
-    ld s2, ENV_LAST(s7)
-    add t0, t0, s9
-    bne s2, s3, yield_enter
-    beq s7, s4, 3f
-    ld s11, ENV_ROOT(s7)
-    sw s11, HART_ACTIVE + 4(tp)
-    fence rw, rw
-    ld s1, ENV_ASID(s7)
-    ld s2, ENV_TLB_GEN(s7)
-    slli s5, s1, 3
-    add s5, s5, tp
-    ld s6, HART_SEEN(s5)
-    bne s6, s2, yield_enter /* stale, or the ASID is another space's too */
-    ld s1, ENV_SATP(s7)
-#ifdef EXO_COUNTERS
-    ld s2, HART_FACTS(tp)
-    ld s6, FACTS_SATP_WRITES(s2)
-    addi s6, s6, 1
-    sd s6, FACTS_SATP_WRITES(s2)
-#endif
-    csrw satp, s1
-    fence rw, w
-    sw s11, HART_ACTIVE(tp)
-    sd s7, HART_SPACE(tp)
-    andi s1, s11, SPACE_LOCKS - 1
-    slli s1, s1, 3
-    ld s2, HART_SPACE_LOCKS(tp)
-    add s1, s1, s2
-    sd s1, HART_SPACE_LOCK(tp)
-3:  sd s7, HART_ENV(tp)
-    sd s8, HART_STATE(tp)
-    sd t0, HART_CTX(tp)
-    ld s1, CTX_REGISTER_PC(t0)
-    ld s2, X(4)(t0)
-    csrw sepc, s1
-    csrw sscratch, s2
+yield_told:
+    ENTER s7, yield_other
+yield_entered:
+    ld s2, HART_UNTIL(tp)
+    sd s2, CTX_SLICE_END(t0)
+    LOAD_PC
     EACH ld, t0, 2, SAVED
-    li a0, 0
+    ld a0, X(10)(t0)
+    sd zero, X(10)(t0)
     li t0, 0
     LEAVE
 
-/* A hart that sleeps and has a row of the caller, who is READY now, must be told. */
+/* Harts that sleep and have a row of the caller, who is READY now, must be told. */
 yield_wake:
-    ld s1, HART_ENV(tp)
-    ld s1, ENV_ROWS(s1)
-    and a0, s1, s2
-    beqz a0, woken
+    ld a0, HART_ENV(tp)
+    ld s6, ENV_ROWS(a0)
+    ld s11, ENV_CALLER(a0)
+    and s6, s6, s2
+    or s6, s6, s11
+    beqz s6, yield_told
+    mv a1, s2
     CALL_C slice_wake
     j yield_enter
 
 yield_refused:
     amoadd.w.rl zero, s1, (s0)
-yield_slow:
     CALL_C env_yield
     j arch_enter
 
-/* The caller was to be stopped; s1 is its state word before, s7 the claimed target. */
-yield_obey:
-    mv a0, s0
-    mv a1, s1
-    CALL_C env_obey
+yield_other:
+    ENTER_OTHER s7, yield_enter, yield_entered
 yield_enter:
-    mv a0, s7
+    mv a0, s5
     CALL_C hart_switch
     j arch_enter
+
+/* wait and notify: C decides, and if there is a switch the registers are saved for it. */
+wait:
+    csrw sepc, ra
+    sd sp, HART_USER_SP(tp)
+    CALL_C env_wait
+    beqz a1, call_return
+    csrr ra, sepc
+    ld sp, HART_USER_SP(tp)
+    SAVE_SWITCH
+    CALL_C wait_sleep
+    j arch_enter
+notify:
+    csrw sepc, ra
+    sd sp, HART_USER_SP(tp)
+    CALL_C env_notify
+    beqz a1, call_return
+    csrr ra, sepc
+    ld sp, HART_USER_SP(tp)
+    SAVE_SWITCH
+    mv s7, a1
+    ld s8, HART_WORDS(tp)
+    ld s9, HART_MEMORY(tp)
+    slli s2, s7, 4
+    slli s5, s7, EXO_FRAME_SHIFT
+    add s8, s8, s2
+    add s5, s5, s9
+    ld s3, HART_RUN(tp)
+    csrr t0, sstatus
+    bgez t0, yield_gives
+    jal t3, float_save
+    li t3, 0
+    j yield_gives
+
+/* What pct_call and pct_reply leave to C.  The words are in a0 to a5. */
+pct_call_until:
+    SAVE_SWITCH
+    j 1f
+call_refused:
+    amoadd.w.rl zero, s1, (s0)
+    li t1, EXO_NEVER
+1:  sd t1, HART_KEPT(tp)
+    CALL_C call_full
+    j arch_enter
+reply_slow:
+    CALL_C reply_full
+    j arch_enter
+
+/* Enter s5 with words, and with a6 as it is. */
+words_enter:
+    sd s5, HART_ENV(tp)
+    CALL_C call_enter
+    j arch_enter
+call_other:
+    ENTER_OTHER s7, words_enter, call_entered
+reply_other:
+    ENTER_OTHER a6, words_enter, reply_entered
+
+/* ---- floating point: FS is Off or Dirty ---- */
+
+    .option push
+    .option arch, +d
+    .macro EACH_FLOAT op
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    \op \n
+    .endr
+    .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    \op \n
+    .endr
+    .endm
+    .macro FLOAT_STORE n
+    fsd f\n, CTX_REGISTER_F + 8 * \n(t0)
+    .endm
+    .macro FLOAT_LOAD n
+    fld f\n, CTX_REGISTER_F + 8 * \n(t0)
+    .endm
+    .macro FLOAT_ZERO n
+    fmv.d.x f\n, zero
+    .endm
+
+/* Save the environment that runs here and switch FS off.  Returns to t3; uses t0 and t2. */
+    .globl float_save
+float_save:
+    ld t0, HART_CTX(tp)
+    EACH_FLOAT FLOAT_STORE
+    frcsr t2
+    sd t2, CTX_REGISTER_FCSR(t0)
+    li t2, SSTATUS_FS
+    ld t0, HART_ENV(tp)
+    csrc sstatus, t2
+    sd t2, ENV_FLOAT_SAVED(t0)
+    ld t2, HART_TRAP(tp)
+    csrw stvec, t2
+    addi t0, t0, ENV_LAST
+    li t2, EXO_LAST_FLOAT
+    amoadd.d zero, t2, (t0)
+    jr t3
+
+/* Load from the CTX in t0 for the environment in s5.  Returns to t3; uses t2. */
+float_load:
+    li t2, SSTATUS_FS
+    csrs sstatus, t2
+    ld t2, HART_FLOAT_TRAP(tp)
+    csrw stvec, t2
+    EACH_FLOAT FLOAT_LOAD
+    ld t2, CTX_REGISTER_FCSR(t0)
+    fscsr t2
+    sd zero, ENV_FLOAT_SAVED(s5)
+    li t2, 0
+    jr t3
+
+/* trap_entry while the program's floating point is in the registers: the fast paths do not look for it. */
+    .balign 4
+    .globl float_trap_entry
+float_trap_entry:
+    csrrw tp, sscratch, tp
+    sd t0, HART_USER_T0(tp)
+    COUNT_ENTRY
+    csrr t0, scause
+    addi t0, t0, -CAUSE_ECALL
+    bnez t0, not_a_call
+    addi t0, a7, -EXO_CALL_yield
+    sltiu t0, t0, EXO_CALL_pct_call - EXO_CALL_yield + 1
+    beqz t0, is_call
+    jal t3, float_save
+    li t3, 0
+    j is_call
+
+/* With FS off this may be the program's first use: it gets zeros and tries again. */
+illegal:
+    csrr t0, sstatus
+    andi t0, t0, SSTATUS_SPP
+    bnez t0, trap_in_kernel
+    csrr t0, sstatus
+    bltz t0, exception
+    li t0, SSTATUS_FS
+    csrs sstatus, t0
+    csrr t0, sstatus
+    bgez t0, exception /* this hart has none */
+    EACH_FLOAT FLOAT_ZERO
+    fscsr zero
+    ld t0, HART_FLOAT_TRAP(tp)
+    csrw stvec, t0
+    ld t0, HART_USER_T0(tp)
+    LEAVE
+    .option pop
 
 trap_in_kernel:
     ld sp, HART_STACK(tp)

@@ -13,8 +13,15 @@
 /* First byte and size of modelled RAM, and where the host keeps it. */
 #define HOST_RAM_ADDRESS 0x80000000ul
 #define HOST_RAM_FRAME (HOST_RAM_ADDRESS >> EXO_FRAME_SHIFT)
+#define HOST_TIME_START 1000 /* the time counter at boot */
 
-extern struct hart *host_hart; /* the hart whose kernel runs */
+#ifdef HOST_THREADS
+#define HOST_LOCAL _Thread_local /* harts are threads, which run at once */
+#else
+#define HOST_LOCAL
+#endif
+
+extern HOST_LOCAL struct hart *host_hart; /* the hart whose kernel runs */
 extern uint8_t *host_ram;
 extern uint64_t host_ram_bytes;
 extern uint64_t host_time; /* the time counter */
@@ -26,6 +33,8 @@ _Noreturn void host_wild(const void *pointer);
 
 /* The parts of the interface that the model must see. */
 bool host_interrupt_look(void);
+void host_float_save(void);
+void host_timer_set(const struct hart *hart, uint64_t ticks);
 void host_tlb_flush(uint64_t asid, bool all);
 void host_root_write(uint64_t satp);
 
@@ -46,7 +55,13 @@ static inline uint64_t arch_address(const void *p) {
 
 static inline bool arch_interrupt_pending(void) { return host_interrupt_look(); }
 
-static inline uint64_t arch_time(void) { return host_time; }
+static inline uint64_t arch_time(void) { return __atomic_load_n(&host_time, __ATOMIC_RELAXED); }
+
+static inline void arch_timer(const struct hart *hart, uint64_t ticks) {
+    host_timer_set(hart, ticks);
+}
+
+static inline void arch_float_save(void) { host_float_save(); }
 
 static inline void arch_tlb_flush(uint64_t asid) { host_tlb_flush(asid, false); }
 

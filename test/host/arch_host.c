@@ -9,8 +9,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "env.h"
 #include "fiber.h"
 #include "host.h"
+#include "shoot.h"
+#include "trap.h"
 
 #define SATP_SV39 (8ul << 60)
 #define SATP_ASID_SHIFT 44
@@ -19,14 +22,17 @@
 /* Marks the kernel's half of a root table; no program's entry looks like it. */
 #define KERNEL_PTE (PTE_V | PTE_R | PTE_RIGHTS | PTE_A | PTE_D)
 
-struct hart *host_hart;
+HOST_LOCAL struct hart *host_hart;
 uint8_t *host_ram;
 uint8_t *host_nowhere;
 uint64_t host_ram_bytes;
 uint64_t host_time;
 
 struct host_model host_models[EXO_HARTS_MAX];
+bool host_booted;
 bool host_split;
+bool host_fast;
+void (*host_at_point)(void);
 uint64_t host_interrupt_after;
 char host_console[4096];
 uint64_t host_console_length;
@@ -53,11 +59,27 @@ void arch_panic(const char *what, const char *file, int line) {
     kernel_bug();
 }
 
+/* The core's variables are as after a start of the machine, but for counters that never restart. */
+static void core_forget(void) {
+    if (!host_booted) return;
+    arch_hart_set(harts[0]);
+    for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++)
+        if (frame_type(frame) == EXO_FRAME_ENV && env_leader(env_at(frame)) == env_at(frame))
+            asid_give(env_at(frame));
+    memset(&tree_lock, 0, sizeof(tree_lock)); /* a machine that stopped may have held it */
+    host_booted = false;
+}
+
 void host_ram_make(uint64_t groups) {
-    if (host_ram) munmap(host_ram, host_ram_bytes);
-    host_ram_bytes = groups << (EXO_GROUP_SHIFT + EXO_FRAME_SHIFT);
-    host_ram =
-        mmap(NULL, host_ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    core_forget();
+    uint64_t bytes = groups << (EXO_GROUP_SHIFT + EXO_FRAME_SHIFT);
+    if (bytes == host_ram_bytes) {
+        memset(host_ram, 0, bytes);
+    } else {
+        if (host_ram) munmap(host_ram, host_ram_bytes);
+        host_ram = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+    host_ram_bytes = bytes;
     if (!host_nowhere)
         host_nowhere = mmap(NULL, EXO_FRAME_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (host_ram == MAP_FAILED || host_nowhere == MAP_FAILED) {
@@ -65,12 +87,12 @@ void host_ram_make(uint64_t groups) {
         abort();
     }
     memset(host_models, 0, sizeof(host_models));
-    memset(&tree_lock, 0, sizeof(tree_lock)); /* a machine that stopped may have held them */
-    memset(space_locks, 0, sizeof(space_locks));
+    for (uint64_t hart = 0; hart < EXO_HARTS_MAX; hart++) host_models[hart].timer = EXO_NEVER;
     host_hart = NULL;
-    host_split = false;
+    host_split = host_fast = false;
+    host_at_point = NULL;
     host_interrupt_after = 0;
-    host_time = 1000;
+    host_time = HOST_TIME_START;
     host_console_length = 0;
     host_console_room = sizeof(host_console);
     host_power_status = 0;
@@ -175,20 +197,33 @@ bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame) {
 
 /* ---- interrupts ---- */
 
-bool host_interrupt_look(void) {
-    if (host_interrupt_after && --host_interrupt_after == 0) return true;
-    return model_here()->ipi;
+bool host_interrupt_pending(uint64_t hart) {
+    const struct host_model *model = &host_models[hart];
+    return __atomic_load_n(&model->ipi, __ATOMIC_ACQUIRE) || model->timer <= arch_time();
 }
 
-void arch_ipi(const struct hart *hart) { host_models[hart->index].ipi = true; }
+bool host_interrupt_look(void) {
+    if (host_interrupt_after && --host_interrupt_after == 0) return true;
+    return host_interrupt_pending(host_hart->index);
+}
+
+void host_timer_set(const struct hart *hart, uint64_t ticks) {
+    kernel_assert(hart == host_hart); /* no hart can set another's */
+    model_here()->timer = ticks;
+}
+
+void arch_ipi(const struct hart *hart) {
+    __atomic_store_n(&host_models[hart->index].ipi, true, __ATOMIC_RELEASE);
+}
 
 void arch_wait_for_interrupt(void) {
-    if (!model_here()->ipi) fiber_pause(FIBER_SLEEP);
-    model_here()->ipi = false;
+    if (!host_interrupt_pending(host_hart->index)) fiber_pause(FIBER_SLEEP);
+    __atomic_store_n(&model_here()->ipi, false, __ATOMIC_SEQ_CST);
 }
 
 void arch_enter(struct exo_env *env) {
     kernel_assert(env == host_hart->env);
+    trap_enter(host_hart);
     fiber_leave();
 }
 

@@ -19,12 +19,12 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-#define STACK_BYTES (256ul << 10)
+#define STACK_BYTES (64ul << 10)
 
 struct fiber {
     ucontext_t context;
     void *stack;
-    void (*body)(void);
+    void (*body)(uint64_t hart);
 };
 
 static struct fiber fibers[EXO_HARTS_MAX];
@@ -74,7 +74,7 @@ static void fiber_entry(void) {
 #ifdef FIBER_SANITIZED
     switch_done(NULL, &test_stack, &test_stack_bytes);
 #endif
-    running->body();
+    running->body(running_hart);
     host_models[running_hart].state = HOST_PROGRAM;
     switch_to_test(true);
     abort();
@@ -96,7 +96,7 @@ static enum host_state switch_to_fiber(uint64_t hart) {
     return host_models[hart].state;
 }
 
-enum host_state fiber_run(uint64_t hart, void (*body)(void)) {
+enum host_state fiber_run(uint64_t hart, void (*body)(uint64_t hart)) {
     struct fiber *fiber = &fibers[hart];
     if (!fiber->stack) {
         fiber->stack =
@@ -121,7 +121,7 @@ enum host_state fiber_run(uint64_t hart, void (*body)(void)) {
 
 enum host_state fiber_continue(uint64_t hart) { return switch_to_fiber(hart); }
 
-/* Is a lock held?  Only one fiber runs, so it would be held by this one. */
+/* Is a lock held?  Only one fiber runs, so unless others are paused it would be held by this one. */
 static bool lock_is_held(void) {
     if (tree_lock.next != tree_lock.serving) return true;
     for (unsigned i = 0; i < SPACE_LOCKS; i++)
@@ -130,15 +130,32 @@ static bool lock_is_held(void) {
 }
 
 void fiber_pause(enum fiber_reason reason) {
+    static const enum host_state states[] = {
+        [FIBER_SPLIT] = HOST_PAUSED,
+        [FIBER_POINT] = HOST_PAUSED,
+        [FIBER_BLOCKED] = HOST_BLOCKED,
+        [FIBER_SLEEP] = HOST_IDLE,
+    };
+    if (reason == FIBER_POINT && !running) return;
     if (reason == FIBER_SPLIT && (!running || !host_split || lock_is_held())) return;
-    if (!running || lock_is_held()) {
+    if (!running || (reason == FIBER_SLEEP && !host_at_point && lock_is_held())) {
         fprintf(stderr, "KERNEL BUG: a hart sleeps with a lock held or outside a call\n");
         abort();
     }
     struct hart *hart = arch_hart();
-    host_models[running_hart].state = reason == FIBER_SPLIT ? HOST_PAUSED : HOST_IDLE;
+    host_models[running_hart].state = states[reason];
     switch_to_test(false);
     arch_hart_set(hart);
+}
+
+void host_lock_wait(const int32_t *serving, int32_t ticket) {
+    while (*(const volatile int32_t *)serving != ticket) {
+        if (!running || !host_at_point) {
+            fprintf(stderr, "KERNEL BUG: a hart waits for a lock that it holds itself\n");
+            abort();
+        }
+        fiber_pause(FIBER_BLOCKED);
+    }
 }
 
 void fiber_leave(void) {

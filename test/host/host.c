@@ -9,106 +9,65 @@
 #include "env.h"
 #include "fiber.h"
 #include "slice.h"
+#include "trap.h"
 
 #define KERNEL_FRAMES 16   /* what the kernel's image takes of the first group */
 #define ARCHIVE_FRAME 0x40 /* where the boot archive lies in the first group */
-
-/* What the fiber of a hart is to do. */
-static struct {
-    struct hart *hart;
-    int number;
-    uint64_t arguments[7];
-} job;
+#define SETTLE_STEPS 10000 /* more than any machine takes until nothing changes */
 
 /* Numbers of jobs beside those of the calls. */
 enum { JOB_START = 1000, JOB_INTERRUPT, JOB_FAULT };
+
+/* What the fiber of a hart is to do. */
+static struct {
+    int number;
+    uint64_t arguments[2];
+} jobs[EXO_HARTS_MAX];
 
 static struct machine *boot_machine;
 
 /* ---- calls ---- */
 
-/* How many arguments a call has. */
-static int call_arguments(int number) {
-    switch (number) {
-#define X(its_number, name, arguments) \
-    case its_number: return arguments;
-        EXO_CALLS(X)
-#undef X
-    default: return 0;
-    }
-}
-
-static struct result call_by_number(void) {
-    const uint64_t *a = job.arguments;
-    void *function = job.hart->calls[job.number];
-    switch (call_arguments(job.number)) {
-    case 0: return ((struct result(*)(void))function)();
-    case 1: return ((struct result(*)(uint64_t))function)(a[0]);
-    case 2: return ((struct result(*)(uint64_t, uint64_t))function)(a[0], a[1]);
-    case 3: return ((struct result(*)(uint64_t, uint64_t, uint64_t))function)(a[0], a[1], a[2]);
-    case 4:
-        return ((struct result(*)(uint64_t, uint64_t, uint64_t, uint64_t))function)(a[0], a[1],
-                                                                                    a[2], a[3]);
-    case 5:
-        return ((struct result(*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))function)(
-            a[0], a[1], a[2], a[3], a[4]);
-    case 6:
-        return ((struct result(*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                                  uint64_t))function)(a[0], a[1], a[2], a[3], a[4], a[5]);
-    default:
-        return ((struct result(*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                                  uint64_t))function)(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
-    }
-}
-
-/* The fiber's work; `job` may be another hart's as soon as it pauses. */
-static void job_run(void) {
-    struct hart *hart = job.hart;
-    struct host_model *model = &host_models[hart->index];
-    struct exo_env *next = NULL;
+/* The fiber's work. */
+static void job_run(uint64_t index) {
+    struct hart *hart = harts[index];
+    const struct exo_env *env = hart->env;
+    const uint64_t *a = jobs[index].arguments;
     arch_hart_set(hart);
-    switch (job.number) {
+    switch (jobs[index].number) {
     case JOB_START: hart_schedule();
-    case JOB_INTERRUPT:
-        model->ipi = false;
-        next = hart_interrupt();
-        break;
-    case JOB_FAULT: next = env_fault(job.arguments[0], job.arguments[1]); break;
-    case EXO_CALL_exit: next = env_exit(); break;
-    case EXO_CALL_yield: next = env_yield(job.arguments[0]); break;
-    default:
-        model->result = call_by_number();
-        next = hart->env;
-        break;
+    case JOB_INTERRUPT: trap_interrupt(hart); break;
+    case JOB_FAULT: trap_exception(hart, a[0], a[1]); break;
+    default: trap_call(hart, jobs[index].number); break;
     }
-    if (!next || next != hart->env) {
-        fprintf(stderr, "KERNEL BUG: hart %lu returns to no environment\n", hart->index);
-        abort();
-    }
+    struct host_model *model = &host_models[index];
+    if (hart->env == env)
+        model->result =
+            (struct result){(int64_t)model->registers[HOST_A0], model->registers[HOST_A0 + 1]};
 }
 
-static enum host_state hart_run(uint64_t index, int number, const uint64_t *arguments,
-                                unsigned count) {
-    job.hart = harts[index];
-    job.number = number;
-    memset(job.arguments, 0, sizeof(job.arguments));
-    if (count) memcpy(job.arguments, arguments, count * sizeof(*arguments));
-    return fiber_run(index, job_run);
+static enum host_state hart_run(uint64_t hart, int number, uint64_t a0, uint64_t a1) {
+    jobs[hart].number = number;
+    jobs[hart].arguments[0] = a0;
+    jobs[hart].arguments[1] = a1;
+    return fiber_run(hart, job_run);
 }
 
 enum host_state host_call(uint64_t hart, int number, const uint64_t arguments[7]) {
     struct host_model *model = &host_models[hart];
-    if (model->state != HOST_PROGRAM || number < EXO_CALL_null || number >= EXO_CALL_COUNT) {
+    if (model->state != HOST_PROGRAM || number < EXO_CALL_pct_call_until ||
+        number >= EXO_CALL_COUNT) {
         fprintf(stderr, "host_call: hart %lu cannot call %d\n", hart, number);
         abort();
     }
+    const struct exo_env *env = harts[hart]->env;
+    const struct exo_ctx *ctx = harts[hart]->ctx;
     model->result = (struct result){0, 0};
-    if (number == EXO_CALL_resume || number == EXO_CALL_null)
-        return HOST_PROGRAM; /* assembly alone: no register is here to be changed */
-    struct exo_ctx *ctx = harts[hart]->ctx;
-    enum host_state state = hart_run(hart, number, arguments, 7);
-    if (number == EXO_CALL_yield) /* its answer waits in a0 and a1, x10 and x11 */
-        model->result = (struct result){(int64_t)ctx->register_x[9], ctx->register_x[10]};
+    memcpy(&model->registers[HOST_A0], arguments, 7 * sizeof(*arguments));
+    enum host_state state = hart_run(hart, number, 0, 0);
+    if (state != HOST_OFF && harts[hart]->env != env) /* it waits in x10 and x11 */
+        model->result =
+            (struct result){(int64_t)ctx->register_x[HOST_A0 - 1], ctx->register_x[HOST_A0]};
     return state;
 }
 
@@ -122,25 +81,54 @@ struct result host_result(uint64_t hart, int number, const uint64_t arguments[7]
 
 enum host_state host_continue(uint64_t hart) { return fiber_continue(hart); }
 
-enum host_state host_interrupt(uint64_t hart) { return hart_run(hart, JOB_INTERRUPT, NULL, 0); }
+enum host_state host_interrupt(uint64_t hart) { return hart_run(hart, JOB_INTERRUPT, 0, 0); }
 
 enum host_state host_fault(uint64_t hart, uint64_t cause, uint64_t value) {
-    return hart_run(hart, JOB_FAULT, (uint64_t[]){cause, value}, 2);
+    return hart_run(hart, JOB_FAULT, cause, value);
+}
+
+/* Let the hart do what it must, if there is anything. */
+static bool hart_settle(uint64_t hart) {
+    switch (host_models[hart].state) {
+    case HOST_PAUSED: break;
+    case HOST_IDLE:
+        if (!host_interrupt_pending(hart)) return false;
+        break;
+    case HOST_PROGRAM:
+        if (host_interrupt_pending(hart))
+            host_interrupt(hart);
+        else
+            return false;
+        return true;
+    default: return false;
+    }
+    host_continue(hart);
+    return true;
 }
 
 void host_settle(void) {
+    uint64_t steps = 0;
     for (bool changed = true; changed;) {
         changed = false;
-        for (uint64_t hart = 0; hart < hart_count; hart++) {
-            struct host_model *model = &host_models[hart];
-            if (model->state == HOST_PAUSED || (model->state == HOST_IDLE && model->ipi))
-                host_continue(hart);
-            else if (model->state == HOST_PROGRAM && model->ipi)
-                host_interrupt(hart);
-            else
-                continue;
-            changed = true;
+        for (uint64_t hart = 0; hart < hart_count; hart++) changed |= hart_settle(hart);
+        if (++steps > SETTLE_STEPS) {
+            fprintf(stderr, "KERNEL BUG: the harts interrupt each other for ever\n");
+            abort();
         }
+    }
+}
+
+void host_advance(uint64_t ticks) {
+    uint64_t end = host_time + ticks;
+    host_settle();
+    while (host_time < end) {
+        uint64_t next = end;
+        for (uint64_t hart = 0; hart < hart_count; hart++) {
+            uint64_t timer = host_models[hart].timer;
+            if (timer > host_time && timer < next) next = timer;
+        }
+        host_time = next;
+        host_settle();
     }
 }
 
@@ -158,7 +146,8 @@ uint64_t host_archive_make(uint64_t address) {
     return archive->bytes;
 }
 
-static void boot_run(void) {
+static void boot_run(uint64_t hart) {
+    (void)hart;
     kernel_boot(boot_machine);
     hart_schedule();
 }
@@ -166,7 +155,8 @@ static void boot_run(void) {
 bool host_boot_machine(struct machine *machine) {
     boot_machine = machine;
     if (fiber_run(0, boot_run) == HOST_OFF) return false;
-    for (uint64_t hart = 1; hart < hart_count; hart++) hart_run(hart, JOB_START, NULL, 0);
+    host_booted = true;
+    for (uint64_t hart = 1; hart < hart_count; hart++) hart_run(hart, JOB_START, 0, 0);
     return true;
 }
 

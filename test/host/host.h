@@ -3,11 +3,12 @@
  * The modelled machine under the host tests: what a test can do to it.
  *
  * RAM is one array.  A hart is a structure with a satp, a TLB that keeps
- * everything it ever walked until it is flushed, and a pending interrupt.  A
- * hart's kernel runs on a stack of its own, so a call can stop half-way (see
- * host_split) or sleep, while other harts go on; only one of them runs at any
- * moment.  There are no registers of programs: a program on a hart is the
- * environment in hart->env, and the test decides what it calls.
+ * everything it ever walked until it is flushed, a pending interrupt, a timer,
+ * and the registers of the program that it runs.  A hart's kernel runs on a
+ * stack of its own, so a call can stop half-way (see host_split and
+ * host_atomic.h) or sleep, while other harts go on; only one of them runs at
+ * any moment.  A program on a hart is the environment in hart->env, and the
+ * test decides what it calls.  Time stands still until the test lets it pass.
  *
  * Not here: the walker of the invariants (walker.h).
  */
@@ -27,6 +28,7 @@ enum host_state {
     HOST_PAUSED,  /* half-way through a call, at a place where other harts may go on */
     HOST_IDLE,    /* asleep in the kernel */
     HOST_OFF,     /* it powered the machine off, or stopped it */
+    HOST_BLOCKED, /* waits for a lock that a paused hart holds */
 };
 
 /* What a hart cached of one table entry: level 2, 1 or 0. */
@@ -40,8 +42,12 @@ struct host_translation {
 struct host_model {
     enum host_state state;
     uint64_t satp;
-    bool ipi;             /* a software interrupt is pending */
-    struct result result; /* of the last call that ended */
+    bool ipi;                /* a software interrupt is pending */
+    uint64_t timer;          /* an interrupt is pending from this time on */
+    uint64_t registers[32];  /* of the program: pc, then x1 to x31 */
+    bool float_live;         /* the program uses floating point since it was entered */
+    uint64_t float_register; /* ... of which this stands for all */
+    struct result result;    /* of the last call that ended */
     uint64_t tlb_count;
     uint64_t tlb_next; /* the entry that is replaced when all are in use */
     struct host_translation tlb[HOST_TLB_ENTRIES];
@@ -49,6 +55,18 @@ struct host_model {
 
 extern struct host_model host_models[EXO_HARTS_MAX];
 
+/* Registers of a program: a0 to a7 and t1. */
+#define HOST_A0 10
+#define HOST_T1 6
+
+/* The machine has booted, and its RAM is as its core left it. */
+extern bool host_booted;
+
+/*
+ * Set by a test: pct_call, pct_reply and yield take the ways that trap.S has for
+ * what goes well; else all of them take the core's full form.
+ */
+extern bool host_fast;
 /* Set by a test: pause in each ENTER before it flushes and before it writes satp. */
 extern bool host_split;
 /*
@@ -91,10 +109,12 @@ bool host_boot_machine(struct machine *machine);
 uint64_t host_archive_make(uint64_t address);
 
 /*
- * The environment on this hart, which is in state HOST_PROGRAM, makes a call.
- * Returns the hart's state; its result is in host_models[hart].result when the
- * state is HOST_PROGRAM (after a call that switched, that of the environment
- * which called is in its CTX).
+ * The environment on this hart, which is in state HOST_PROGRAM, makes a call
+ * with these a0 to a6; pct_call_until's deadline is in the hart's register t1.
+ * Returns the hart's state.  If the same environment runs there afterwards,
+ * its result is in host_models[hart].result and in its registers; if the call
+ * switched, `result` is what is in its CTX for now, and its registers get the
+ * result when it is entered again.
  */
 enum host_state host_call(uint64_t hart, int number, const uint64_t arguments[7]);
 
@@ -104,14 +124,20 @@ struct result host_result(uint64_t hart, int number, const uint64_t arguments[7]
 /* Go on with a hart that is HOST_PAUSED, or wake one that is HOST_IDLE. */
 enum host_state host_continue(uint64_t hart);
 
+/* Is an interrupt of this hart pending: a software one, or its timer's? */
+bool host_interrupt_pending(uint64_t hart);
+
 /* A program on a hart that is HOST_PROGRAM takes the interrupt that is pending. */
 enum host_state host_interrupt(uint64_t hart);
 
-/* ... meets an exception whose upcall is masked. */
+/* ... meets an exception: its handler is entered or, without one or while it is masked, it stops. */
 enum host_state host_fault(uint64_t hart, uint64_t cause, uint64_t value);
 
 /* Take all pending interrupts of all harts and finish what is paused, until nothing changes. */
 void host_settle(void);
+
+/* Let so many ticks pass; every timer on the way goes off in time and is obeyed (host_settle). */
+void host_advance(uint64_t ticks);
 
 /*
  * The program on a hart, or whatever walks its tables while it is in the

@@ -32,12 +32,16 @@ static uint64_t init_find(void) {
     host_split = false;
     host_settle();
     if (init_hart() < hart_count) return init_hart();
-    struct exo_row *row = slice_row(0);
-    const struct exo_env *init = env_at(info->init_env);
-    row->env = init->frame;
-    row->match = env_word(init->gen, EXO_STATE_READY);
-    row->binder = init->frame;
-    env_at(info->init_env)->rows |= 1;
+    struct exo_env *init = env_at(info->init_env);
+    arch_hart_set(harts[0]);
+    slice_unbind(0);
+    slice_fill(0, init, init, EXO_ROW_URGENT);
+    uint64_t word = *frame_state(init->frame);
+    bool sleeps = env_state(word) != EXO_STATE_RUN && env_state(word) != EXO_STATE_READY;
+    if (sleeps && env_claim_word(harts[0], init->frame, word)) {
+        env_answer(init, 0);
+        env_put(harts[0], init, EXO_STATE_READY);
+    }
     for (unsigned i = 0; i < 100 && init_hart() == hart_count; i++) {
         arch_ipi(harts[0]);
         if (host_models[0].state == HOST_PROGRAM)

@@ -300,6 +300,38 @@ static bool space_check(struct exo_env *env) {
     return table_check(env, env->root, 2) && donation_check(&env->donation[2], env->root);
 }
 
+/* A call that was made and not ended: who waits names who serves, and the other way round. */
+static bool call_check(const struct exo_env *env, uint64_t word) {
+    uint64_t state = env_state(word), callee = env_hart(word);
+    SURE(!env->caller || word & EXO_FLAG_INCALL, "5: 0x%lx serves and is in no call", env->frame);
+    SURE(state != EXO_STATE_ACCEPT || !(word & EXO_FLAG_INCALL), "5: 0x%lx accepts in a call",
+         env->frame);
+    SURE(word & EXO_FLAG_INCALL || state <= EXO_STATE_STOPPED || state == EXO_STATE_ACCEPT ||
+             env->depth == EXO_CHAIN_MAX,
+         "5: depth of 0x%lx", env->frame);
+    SURE(env->depth <= EXO_CHAIN_MAX, "5: depth of 0x%lx", env->frame);
+    /* One that is to stop or dies waits for nothing: its answer would be swallowed. */
+    if (state != EXO_STATE_CALLING || word & (EXO_FLAG_STOP | EXO_FLAG_KILL)) return true;
+    SURE(frame_is(callee, EXO_FRAME_ENV), "5: 0x%lx waits for a dead one's answer", env->frame);
+    const struct exo_env *server = env_at(callee);
+    SURE(server->caller == env->frame && server->caller_word == word,
+         "5: 0x%lx waits for the answer of 0x%lx, which serves another", env->frame, callee);
+    SURE(server->caller_ready == (env_word(env->gen, EXO_STATE_READY) | (word & EXO_FLAG_INCALL)),
+         "5: what 0x%lx makes of its caller", callee);
+    SURE(server->depth == env->depth - 1, "5: depth of 0x%lx", callee);
+    return true;
+}
+
+static bool state_check(const struct exo_env *env, uint64_t word) {
+    uint64_t state = env_state(word), hart = env_hart(word);
+    SURE(state >= EXO_STATE_STOPPED && state <= EXO_STATE_CALLING, "5: state of 0x%lx", env->frame);
+    SURE(state == EXO_STATE_RUN || state == EXO_STATE_CALLING || hart == 0, "5: hart of 0x%lx",
+         env->frame);
+    if (state == EXO_STATE_RUN)
+        SURE(hart < hart_count && harts[hart]->env == env, "5: no hart runs 0x%lx", env->frame);
+    return call_check(env, word);
+}
+
 static bool env_check_all(uint64_t frame) {
     struct exo_env *env = env_at(frame);
     uint64_t word = *frame_state(frame), ctx = env->ctx >> EXO_FRAME_SHIFT;
@@ -309,12 +341,7 @@ static bool env_check_all(uint64_t frame) {
          "5: state word of 0x%lx", frame);
     SURE(frame_is(ctx, EXO_FRAME_CTX) && frame_tag(ctx) == EXO_TAG_CTX && frame_owner(ctx) == frame,
          "3: CTX of 0x%lx", frame);
-    SURE(env_state(word) >= EXO_STATE_STOPPED && env_state(word) <= EXO_STATE_RUN,
-         "5: state of 0x%lx", frame);
-    SURE(env_state(word) == EXO_STATE_RUN || env_hart(word) == 0, "5: hart of 0x%lx", frame);
-    if (env_state(word) == EXO_STATE_RUN)
-        SURE(env_hart(word) < hart_count && harts[env_hart(word)]->env == env,
-             "5: no hart runs 0x%lx", frame);
+    if (!state_check(env, word)) return false;
     uint64_t leader = env->leader >> EXO_FRAME_SHIFT;
     SURE(frame_is(leader, EXO_FRAME_ENV) && env_leader(env_at(leader)) == env_at(leader) &&
              env->root == env_at(leader)->root,
@@ -374,7 +401,7 @@ static bool rings_check(void) {
     return true;
 }
 
-/* ---- rows and harts ---- */
+/* ---- rows ---- */
 
 static bool row_check(uint64_t row) {
     const struct exo_row *at = slice_row(row);
@@ -386,17 +413,127 @@ static bool row_check(uint64_t row) {
     for (uint32_t link = holder->child; link; link = cap_next(cap_at(link)))
         SURE(row < cap_at(link)->first || row >= cap_end(cap_at(link)), "5: row %lu is lent on",
              row);
+    SURE(at->left <= info->row_ticks, "5: row %lu has more than its time left", row);
     if (!at->env) return true;
     SURE(frame_is(at->env, EXO_FRAME_ENV), "7: row %lu names a dead environment", row);
     const struct exo_env *env = env_at(at->env);
     SURE(at->match == env_word(env->gen, EXO_STATE_READY), "7: row %lu names another environment",
          row);
-    SURE(env->rows >> row / EXO_ROWS & 1, "5: 0x%lx does not know its row %lu", env->frame, row);
     SURE(frame_is(at->binder, EXO_FRAME_ENV) &&
-             space_has(env_at(at->binder), EXO_CLASS_SLICE, row, 1, EXO_SLICE_BIND),
+             space_has(env_at(at->binder), EXO_CLASS_SLICE, row, 1,
+                       EXO_SLICE_BIND | (at->flags & EXO_ROW_URGENT ? EXO_SLICE_URGENT : 0)),
          "5: row %lu is not its binder's", row);
     return true;
 }
+
+/* The bound rows of a hart are a ring in the order of rows, and no more time than passed was given out. */
+static bool vector_check(const struct hart *hart) {
+    uint64_t first = EXO_ROWS, last = EXO_ROWS, time = 0;
+    for (uint64_t row = 0; row < EXO_ROWS; row++) {
+        time += hart->rows[row].time;
+        if (!hart->rows[row].env) continue;
+        if (first == EXO_ROWS) first = row;
+        SURE(last == EXO_ROWS || (hart->rows[last].next == row && hart->rows[row].prev == last),
+             "5: the ring of rows of hart %lu at %lu", hart->index, row);
+        last = row;
+    }
+    SURE(first == EXO_ROWS || (hart->rows[last].next == first && hart->rows[first].prev == last),
+         "5: the ring of rows of hart %lu", hart->index);
+    SURE(time <= host_time - HOST_TIME_START, "5: hart %lu gave out %lu ticks and %lu have passed",
+         hart->index, time, host_time - HOST_TIME_START);
+    return true;
+}
+
+/* What an environment keeps of its rows. */
+static bool env_rows_check(const struct exo_env *env) {
+    for (uint64_t index = 0; index < EXO_HARTS_MAX; index++) {
+        uint64_t count = 0, urgent = 0;
+        for (uint64_t row = 0; index < hart_count && row < EXO_ROWS; row++) {
+            if (harts[index]->rows[row].env != env->frame) continue;
+            count++;
+            urgent |= harts[index]->rows[row].flags & EXO_ROW_URGENT;
+        }
+        SURE(env->row_count[index] == count, "5: 0x%lx counts %u rows of hart %lu, not %lu",
+             env->frame, env->row_count[index], index, count);
+        SURE((env->rows >> index & 1) == (count > 0), "5: 0x%lx does not know its rows of hart %lu",
+             env->frame, index);
+        SURE(!urgent || env->urgent >> index & 1, "5: 0x%lx does not know its urgent row of %lu",
+             env->frame, index);
+        SURE(count || !(env->urgent >> index & 1), "5: 0x%lx has no urgent row of hart %lu",
+             env->frame, index);
+    }
+    return true;
+}
+
+/* The environment that a row could run now, itself or at the end of its chain of calls; 0: none. */
+static uint64_t row_runnable(const struct exo_row *row) {
+    uint64_t frame = row->env, caller = 0;
+    for (unsigned i = 0; frame && i <= EXO_CHAIN_MAX; i++) {
+        uint64_t word = *frame_state(frame);
+        const struct exo_env *env = env_at(frame);
+        if (caller && env->caller != caller) return 0;
+        if (word & (EXO_FLAG_STOP | EXO_FLAG_KILL)) return 0;
+        if (env_state(word) == EXO_STATE_READY) return env_is_dying(env) ? 0 : frame;
+        if (env_state(word) != EXO_STATE_CALLING) return 0;
+        caller = frame;
+        frame = env_hart(word);
+    }
+    return 0;
+}
+
+/* ---- who sleeps, and who must wake it ---- */
+
+/* No kernel is half-way through something. */
+static bool machine_is_quiet(void) {
+    for (uint64_t hart = 0; hart < hart_count; hart++)
+        if (host_models[hart].state != HOST_PROGRAM && host_models[hart].state != HOST_IDLE)
+            return false;
+    return true;
+}
+
+static bool sleeper_check(const struct exo_env *env) {
+    uint64_t word = *frame_state(env->frame), deadline = env->deadline;
+    bool waits = env_sleeps(word, EXO_STATE_WAIT), calls = env_sleeps(word, EXO_STATE_CALLING);
+    SURE(!waits || !(env->events & env->mask), "6: 0x%lx sleeps and its events are set",
+         env->frame);
+    if ((!waits && !calls) || deadline == EXO_NEVER || !env->rows) return true;
+    for (uint64_t index = 0; index < hart_count; index++) {
+        const struct host_model *model = &host_models[index];
+        if (!(env->rows >> index & 1) || harts[index]->deadline > deadline) continue;
+        if (model->ipi || model->timer <= deadline) return true;
+    }
+    return wrong("6: nobody watches the deadline of 0x%lx", env->frame);
+}
+
+/* A hart that was told nothing more has the right thing to do. */
+static bool choice_check(const struct hart *hart) {
+    const struct host_model *model = &host_models[hart->index];
+    if (host_interrupt_pending(hart->index)) return true;
+    if (model->state == HOST_IDLE) {
+        for (uint64_t row = 0; row < EXO_ROWS; row++)
+            SURE(!row_runnable(&hart->rows[row]), "6: hart %lu sleeps and its row %lu has 0x%lx",
+                 hart->index, row, row_runnable(&hart->rows[row]));
+        return true;
+    }
+    SURE(hart->row >= hart->rows && hart->row < hart->rows + EXO_ROWS &&
+             hart->running >= hart->rows && hart->running < hart->rows + EXO_ROWS,
+         "5: rows of hart %lu", hart->index);
+    SURE(model->timer <= hart->until, "5: no timer ends the slice of hart %lu", hart->index);
+    /* A row's end moves by what urgent rows took and paid, which is at most a row each. */
+    uint64_t urgent = 0;
+    for (uint64_t row = 0; row < EXO_ROWS; row++)
+        urgent += hart->rows[row].env && hart->rows[row].flags & EXO_ROW_URGENT;
+    SURE(hart->until <= host_time + info->row_ticks * (1 + urgent),
+         "5: hart %lu has more than a slice", hart->index);
+    SURE(hart->borrows || hart->until <= hart->end, "5: hart %lu runs past its row's end",
+         hart->index);
+    if (hart->fills && !hart->borrows)
+        SURE(!row_runnable(hart->row), "5: the owner of hart %lu's row does not take it back",
+             hart->index);
+    return true;
+}
+
+/* ---- harts ---- */
 
 /* The entry of a root's tables that covers a page (>> 9 * level), as it is in memory; 0 if none. */
 static uint64_t memory_entry(uint64_t table, uint64_t page, uint64_t level) {
@@ -409,17 +546,32 @@ static uint64_t memory_entry(uint64_t table, uint64_t page, uint64_t level) {
     }
 }
 
-/* What a hart has in its TLB for the space in satp is what that space's tables say now. */
-static bool tlb_check(const struct host_model *model, uint64_t index) {
-    uint64_t root = host_satp_root(model->satp), asid = host_satp_asid(model->satp);
+/* What a hart has in its TLB for this space is what its tables say now. */
+static bool tlb_check(uint64_t index, const struct exo_env *space) {
+    const struct host_model *model = &host_models[index];
     uint64_t marks = PTE_A | PTE_D | PTE_SOFT;
     for (uint64_t i = 0; i < model->tlb_count; i++) {
         const struct host_translation *entry = &model->tlb[i];
-        if (entry->asid != asid) continue;
-        uint64_t pte = memory_entry(root, entry->page, entry->level);
+        if (entry->asid != space->asid) continue;
+        uint64_t pte = memory_entry(space->root, entry->page, entry->level);
         SURE(((entry->pte ^ pte) & ~marks) == 0,
              "8: hart %lu reaches page 0x%lx of level %lu through 0x%lx, the table says 0x%lx",
              index, entry->page, entry->level, entry->pte, pte);
+    }
+    return true;
+}
+
+/* The promise to the fast paths: a hart's mark means that they may enter without a look at the TLB. */
+static bool mark_check(const struct exo_env *env) {
+    uint64_t last = env->last & ~(uint64_t)(EXO_LAST_FLOAT | EXO_LAST_FULL);
+    for (uint64_t index = 0; index < hart_count; index++) {
+        if (last != harts[index]->run) continue;
+        SURE(env_leader(env) == env && !env->joined && !env->shared,
+             "8: 0x%lx is marked and not alone", env->frame);
+        SURE(env_state(*frame_state(env->frame)) == EXO_STATE_RUN ||
+                 !(env->last & EXO_LAST_FLOAT) == !env->float_saved,
+             "5: floating point of 0x%lx", env->frame);
+        if (!tlb_check(index, env)) return false;
     }
     return true;
 }
@@ -429,7 +581,12 @@ static bool hart_check(uint64_t index) {
     const struct hart *hart = harts[index];
     uint64_t root = host_satp_root(model->satp), entered = (uint32_t)hart->active;
     SURE(!root || frame_is(root, EXO_FRAME_ROOT), "8: satp of hart %lu is no root", index);
-    if (root && root == entered && !tlb_check(model, index)) return false;
+    if (entered)
+        SURE(frame_is(entered, EXO_FRAME_ENV) && env_leader(env_at(entered)) == env_at(entered),
+             "8: hart %lu is in a space that is dead", index);
+    if (root && entered && env_at(entered)->root == root && !tlb_check(index, env_at(entered)))
+        return false;
+    SURE(!hart->held[0], "a lock is held by hart %lu", index);
     if (hart->space)
         SURE(frame_is(hart->space->frame, EXO_FRAME_ENV) && env_leader(hart->space) == hart->space,
              "7: hart %lu is in a dead space", index);
@@ -445,7 +602,8 @@ static bool hart_check(uint64_t index) {
     const struct exo_env *env = hart->env;
     SURE(env && hart->space == env_leader(env) && !hart->idle, "5: hart %lu is in another space",
          index);
-    SURE(hart->active == (env->root << 32 | env->root) && model->satp == hart->space->satp,
+    uint64_t leader = hart->space->frame;
+    SURE(hart->active == (leader << 32 | leader) && model->satp == hart->space->satp,
          "8: active[] of hart %lu", index);
     SURE((void *)hart->ctx == frame_pointer(env->ctx >> EXO_FRAME_SHIFT) &&
              hart->state == frame_state(env->frame) && hart->space_lock == space_lock(hart->space),
@@ -470,7 +628,15 @@ static bool walk_all(void) {
     for (uint64_t row = 0; row < hart_count * EXO_ROWS; row++)
         if (!row_check(row)) return false;
     for (uint64_t hart = 0; hart < hart_count; hart++)
-        if (!hart_check(hart)) return false;
+        if (!vector_check(harts[hart]) || !hart_check(hart)) return false;
+    bool quiet = machine_is_quiet();
+    for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
+        if (frame_type(frame) != EXO_FRAME_ENV) continue;
+        if (!env_rows_check(env_at(frame)) || !mark_check(env_at(frame))) return false;
+        if (quiet && !sleeper_check(env_at(frame))) return false;
+    }
+    for (uint64_t hart = 0; quiet && hart < hart_count; hart++)
+        if (!choice_check(harts[hart])) return false;
     return true;
 }
 

@@ -11,6 +11,8 @@
 #define JOB_STEPS 5000
 #define RAM_GROUPS 4
 
+bool fixture_hurries;
+
 static struct exo_frame *frames_at_boot;
 static uint64_t *groups_at_boot;
 static uint8_t *ram_before;
@@ -28,6 +30,12 @@ int fixture_boot(void **state) {
            RAM_GROUPS * sizeof(*groups_at_boot));
     walk_is_good();
     return 0;
+}
+
+int fixture_boot_fast(void **state) {
+    int error = fixture_boot(state);
+    host_fast = true;
+    return error;
 }
 
 /* Take what init's own tables have beyond what they had at boot. */
@@ -94,7 +102,7 @@ struct result call(uint64_t hart, int number, const uint64_t *arguments, uint64_
     assert_int_equal(host_models[hart].state, HOST_PROGRAM);
     host_call(hart, number, all);
     struct result result = host_models[hart].result;
-    walk_is_good();
+    if (!fixture_hurries) walk_is_good();
     return result;
 }
 
@@ -103,8 +111,13 @@ int64_t good(struct result result, const char *file, int line) {
     return result.value;
 }
 
-/* May this word of RAM change although a call was refused?  A hart's scratch and the progress of long jobs may. */
+/*
+ * May this word of RAM change although a call was refused?  A hart's scratch,
+ * the tickets of locks and the progress of long jobs may.
+ */
 static bool word_may_change(uint64_t offset) {
+    uint64_t locks = arch_address(space_locks) - HOST_RAM_ADDRESS;
+    if (offset >= locks && offset < locks + SPACE_LOCKS * sizeof(*space_locks)) return true;
     for (uint64_t hart = 0; hart < hart_count; hart++) {
         uint64_t kept = arch_address(harts[hart]->kept) - HOST_RAM_ADDRESS;
         if (offset >= kept && offset < kept + sizeof(harts[hart]->kept)) return true;
@@ -127,6 +140,7 @@ void refused(int64_t error, uint64_t hart, int number, const uint64_t *arguments
     if (result.value != error)
         fail_msg("%s:%d: the call answers %ld, not %ld", file, line, result.value, error);
     models[hart].result = host_models[hart].result;
+    memcpy(models[hart].registers, host_models[hart].registers, sizeof(models[hart].registers));
     assert_memory_equal(models, host_models, sizeof(models));
     if (memcmp(ram_before, host_ram, host_ram_bytes) == 0) return;
     for (uint64_t offset = 0; offset < host_ram_bytes; offset += sizeof(uint64_t))
@@ -142,7 +156,7 @@ int64_t job(uint64_t hart, int number, const uint64_t *arguments, uint64_t count
         struct result result =
             depth ? CALL(hart, env_reap, reaped[depth - 1]) : call(hart, number, arguments, count);
         host_settle();
-        walk_is_good();
+        if (!fixture_hurries) walk_is_good();
         if (result.value == EXO_EREAP) {
             assert_true(depth < 64);
             reaped[depth++] = result.detail;
@@ -167,6 +181,24 @@ void people(unsigned count) {
     }
 }
 
+void introduce(uint64_t via, uint64_t named, uint64_t index, uint64_t rights) {
+    uint64_t frame = slot(0, named)->first;
+    GOOD(0, cap_derive, handle(0, named), place(14), frame, 1, rights, 0, slot(0, named)->extra);
+    assert_true(JOB(0, cap_grant, handle(0, 14), handle(0, via), place(index), 0, 0) >= 0);
+}
+
+void crowd(unsigned count) {
+    uint64_t rows = handle(0, 1);
+    GOOD(0, cap_derive, rows, place(CALM), EXO_ROWS, EXO_ROWS - 16, EXO_SLICE_BIND, 0, 0);
+    GOOD(0, cap_derive, rows, place(PRESSING), URGENT_ROW, 16, EXO_SLICE_BIND | EXO_SLICE_URGENT, 0,
+         0);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t index = CROWD_SLOT + i, frame = CROWD(i);
+        GOOD(0, env_create, handle(0, 0), frame, frame + 1, frame + 2, place(index));
+        GOOD(0, env_regs, handle(0, index), EXO_REGS_START);
+    }
+}
+
 void lend(uint64_t via, uint64_t index, uint64_t first, uint64_t count, uint64_t rights,
           uint64_t keep) {
     GOOD(0, cap_derive, handle(0, 0), place(15), first, count, rights, keep, 0);
@@ -176,6 +208,23 @@ void lend(uint64_t via, uint64_t index, uint64_t first, uint64_t count, uint64_t
 void tables(uint64_t hart, uint64_t index, uint64_t frame) {
     GOOD(hart, table_link, EXO_SELF, VA, 2, handle(hart, index), frame);
     GOOD(hart, table_link, EXO_SELF, VA, 1, handle(hart, index), frame + 1);
+}
+
+uint64_t state_of(uint64_t frame) { return *frame_state(frame) & (EXO_STATE_MASK | ENV_FLAGS); }
+
+uint64_t word(uint64_t hart, uint64_t index) {
+    assert_int_equal(host_models[hart].state, HOST_PROGRAM);
+    return host_models[hart].registers[HOST_A0 + index];
+}
+
+void settle(void) {
+    host_settle();
+    if (!fixture_hurries) walk_is_good();
+}
+
+void advance(uint64_t ticks) {
+    host_advance(ticks);
+    if (!fixture_hurries) walk_is_good();
 }
 
 uint64_t runs(uint64_t hart) { return harts[hart]->env ? harts[hart]->env->frame : 0; }

@@ -33,8 +33,8 @@
  * The frames of the environments that `people` makes, on harts 1 and 2; init
  * has them in slots 4 and 5.  The two have the same ASID, which is not init's.
  */
-#define A (FREE + 101)
-#define B (FREE + 111)
+#define A (FREE + 102)
+#define B (FREE + 112)
 #define A_SLOT 4
 #define B_SLOT 5
 
@@ -42,6 +42,14 @@
 int fixture_boot(void **state);
 int fixture_end(void **state);
 #define CORE_TEST(function) cmocka_unit_test_setup_teardown(function, fixture_boot, fixture_end)
+/* The same on a machine that takes the fast ways of pct_call, pct_reply and yield (host_fast). */
+int fixture_boot_fast(void **state);
+#define FAST_TEST(function) \
+    { #function ", fast", function, fixture_boot_fast, fixture_end, NULL }
+#define BOTH_TESTS(function) CORE_TEST(function), FAST_TEST(function)
+
+/* Set by a test that does the same setup again and again: calls are not followed by the walker. */
+extern bool fixture_hurries;
 
 /* The number by which a call fills a slot of the ENV frame, or of a table. */
 uint64_t place(uint64_t index);
@@ -90,6 +98,34 @@ void tables(uint64_t hart, uint64_t index, uint64_t frame);
 
 /* The environment on a hart, 0 if it is idle. */
 uint64_t runs(uint64_t hart);
+
+/* The state and flags of an environment. */
+uint64_t state_of(uint64_t frame);
+
+/* What the program on a hart has in a0 and the registers after it. */
+uint64_t word(uint64_t hart, uint64_t index);
+
+/*
+ * init derives a capability with these ENV rights from what it has in slot
+ * `named` and grants it to whom it has in slot `via`, there to slot `index`.
+ */
+void introduce(uint64_t via, uint64_t named, uint64_t index, uint64_t rights);
+
+/*
+ * init makes `count` environments, CROWD(0) to CROWD(count - 1), in its slots
+ * CROWD_SLOT on.  They are READY and have no rows.  init's slot 3 has the rows
+ * of hart 1 without URGENT but for the last 16, and slot 15 has those.
+ */
+void crowd(unsigned count);
+#define CROWD(n) (FREE + 200 + 4 * (uint64_t)(n))
+#define CROWD_SLOT 6
+#define CALM 3
+#define PRESSING 15
+#define URGENT_ROW (2 * EXO_ROWS - 16)
+
+/* The harts take all their interrupts (host_settle), or time passes as well; the walker is run. */
+void settle(void);
+void advance(uint64_t ticks);
 
 /* The walker finds nothing wrong. */
 void walk_is_good(void);

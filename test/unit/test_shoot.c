@@ -92,11 +92,13 @@ static void spaces_of_one_asid_do_not_mix(void **state) {
 static void what_is_walked_during_enter_is_forgotten(void **state) {
     (void)state;
     people_of_one_asid();
-    GOOD(0, slice_bind, handle(0, 1), EXO_ROWS + 1, handle(0, 6));
+    GOOD(0, cap_derive, handle(0, 1), place(9), EXO_ROWS + 1, 2, EXO_SLICE_BIND, 0, 0);
+    GOOD(0, slice_bind, handle(0, 9), EXO_ROWS + 1, handle(0, 6));
     host_settle();
     assert_int_equal(runs(1), A);
-    GOOD(0, slice_bind, handle(0, 1), EXO_ROWS + 2, handle(0, B_SLOT));
+    GOOD(0, slice_bind, handle(0, 9), EXO_ROWS + 2, handle(0, B_SLOT));
     assert_int_equal(JOB(0, slice_bind, handle(0, 1), 2 * EXO_ROWS, EXO_UNBIND), 0);
+    assert_int_equal(runs(1), A);
     host_split = true;
     host_call(1, EXO_CALL_yield, (const uint64_t[7]){EXO_NONE});
     unsigned pauses = 0;

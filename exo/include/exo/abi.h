@@ -7,8 +7,9 @@
  * reached by `jal`.  a0 holds the result: zero or more is success, a negative
  * number is an `enum exo_error`; for some of either a1 holds a detail, which
  * docs/abi.md names.  Registers s0 to s11, sp and tp survive a call; t0 to t6, ra
- * and the other argument registers do not.  gp is never switched: after a call
- * that lets another program run it holds anything, and programs do not use it.
+ * and the other argument registers do not.  pct_reply keeps sp and tp only: it
+ * returns with s0 to s11 zero.  gp is never switched: after a call that lets
+ * another program run it holds anything, and programs do not use it.
  *
  * Frames are named by physical frame number, memory is counted in frames of
  * 4,096 bytes, and every name in these structures is a number, never a kernel
@@ -29,11 +30,17 @@
 #define EXO_WRITE_MAX 16  /* bytes of a debug_write */
 #define EXO_DEPTH_MAX 32  /* depth of the capability tree */
 #define EXO_HARTS_MAX 32
-#define EXO_ROWS 64 /* rows of a hart's slice vector */
+#define EXO_ROWS 64     /* rows of a hart's slice vector */
+#define EXO_CHAIN_MAX 8 /* calls of a chain that have not ended */
+
+/* Time is counted in ticks of the time counter, exo_info.timebase_hz a second. */
+#define EXO_ROW_NANOSECONDS 1000000  /* a row's time in each round */
+#define EXO_GRACE_NANOSECONDS 20000  /* the end-of-slice upcall comes so long before the end */
+#define EXO_NEVER 0xffffffffffffffff /* a deadline that does not come */
 
 /*
  * An environment argument is a handle of class ENV with CONTROL, or EXO_SELF.
- * slice_bind takes EXO_UNBIND too.
+ * slice_bind takes EXO_UNBIND too; notify takes EXO_SELF or a handle with NOTIFY.
  */
 #define EXO_SELF 0
 #define EXO_UNBIND 1
@@ -44,10 +51,25 @@
  * names) expands this table.
  * docs/abi.md says for each call what it does, its rights, errors and cost.
  *
- *   resume()                 back to where the exception record says
- *   yield(env)               the hart to a READY environment (CALL), or, with
+ *   pct_call(w0 to w5, env)  six words to an environment that accepts calls
+ *                            (CALL), and this hart with it.  Returns its six
+ *                            words in a0 to a5 and in a6 the caller's own ENV
+ *                            frame; or with a6 = 0 an error in a0
+ *   pct_reply(w0 to w5)      answer the call that is being served, if there is
+ *                            one, and wait for the next.  Returns its words in
+ *                            a0 to a5 and the caller's ENV frame in a6; or
+ *                            NOCALL in a0 with a6 = 0 after a stop and a start
+ *   yield(env)               the rest of the slice to a READY environment
+ *                            (CALL) or to the end of its call chain; with
  *                            EXO_NONE, to the next row of this hart
+ *   resume()                 back to where the exception record says
  *   null()
+ *   wait(mask, deadline)     events of the mask, cleared; sleeps until there is
+ *                            one or the time counter reaches the deadline, then
+ *                            0 (also now and then without a cause)
+ *   notify(env, bits)        set events
+ *   pct_call_until(w0 to w5, env)
+ *                            pct_call with a deadline in t1
  *   cap_derive(slot, into, first, count, rights, keep, extra)
  *                            with EXO_NONE as slot: open `into` for the
  *                            environment with ENV frame `first` and generation
@@ -80,35 +102,45 @@
  *                            returns how many bytes were written
  *   shutdown(slot, status)
  */
-#define EXO_CALLS(X)       \
-    X(-4, null, 0)         \
-    X(-3, exit, 0)         \
-    X(-2, resume, 0)       \
-    X(-1, yield, 1)        \
-    X(0, cap_derive, 7)    \
-    X(1, cap_grant, 5)     \
-    X(2, cap_revoke, 3)    \
-    X(3, cap_drop, 2)      \
-    X(4, caps_add, 2)      \
-    X(5, caps_del, 1)      \
-    X(6, table_link, 5)    \
-    X(7, table_unlink, 3)  \
-    X(8, page_map, 6)      \
-    X(9, page_unmap, 4)    \
-    X(10, page_protect, 4) \
-    X(11, page_harvest, 3) \
-    X(12, env_create, 5)   \
-    X(13, env_regs, 2)     \
-    X(14, env_reap, 1)     \
-    X(15, slice_bind, 3)   \
-    X(16, debug_write, 4)  \
+#define EXO_CALLS(X)         \
+    X(-9, pct_call_until, 7) \
+    X(-8, notify, 2)         \
+    X(-7, wait, 2)           \
+    X(-6, exit, 0)           \
+    X(-5, resume, 0)         \
+    X(-4, null, 0)           \
+    X(-3, yield, 1)          \
+    X(-2, pct_reply, 6)      \
+    X(-1, pct_call, 7)       \
+    X(0, cap_derive, 7)      \
+    X(1, cap_grant, 5)       \
+    X(2, cap_revoke, 3)      \
+    X(3, cap_drop, 2)        \
+    X(4, caps_add, 2)        \
+    X(5, caps_del, 1)        \
+    X(6, table_link, 5)      \
+    X(7, table_unlink, 3)    \
+    X(8, page_map, 6)        \
+    X(9, page_unmap, 4)      \
+    X(10, page_protect, 4)   \
+    X(11, page_harvest, 3)   \
+    X(12, env_create, 5)     \
+    X(13, env_regs, 2)       \
+    X(14, env_reap, 1)       \
+    X(15, slice_bind, 3)     \
+    X(16, debug_write, 4)    \
     X(17, shutdown, 2)
 #define EXO_CALL_COUNT 18 /* numbers 0 to 17; those below zero are assembly's */
 
+#define EXO_CALL_pct_call_until -9
+#define EXO_CALL_notify -8
+#define EXO_CALL_wait -7
+#define EXO_CALL_exit -6
+#define EXO_CALL_resume -5
 #define EXO_CALL_null -4
-#define EXO_CALL_exit -3
-#define EXO_CALL_resume -2
-#define EXO_CALL_yield -1
+#define EXO_CALL_yield -3
+#define EXO_CALL_pct_reply -2
+#define EXO_CALL_pct_call -1
 
 /* Errors: number, name, text. */
 #define EXO_ERRORS(X)                                                       \
@@ -137,7 +169,16 @@
     X(-23, ABSENT, "the entry is absent")                                   \
     X(-24, CLOSING, "the TABLE is being emptied")                           \
     X(-25, TYPE, "the frame is of another type")                            \
-    X(-26, FULL, "there is no room for another")
+    X(-26, FULL, "there is no room for another")                            \
+    X(-27, LOOP, "the environment is in the caller's own chain of calls")   \
+    X(-28, BROKEN, "the call was ended without an answer")                  \
+    X(-29, TIMEOUT, "the deadline of the call has passed")                  \
+    X(-30, NOCALL, "it was started again without a call")
+
+/* Event bits of the kernel; programs notify each other with bits 0 to 55. */
+#define EXO_EVENT_CHILD \
+    56 /* an environment whose first ENV capability the space holds ended or faulted */
+#define EXO_EVENT_REVOKE 57 /* a slot of the space has a revocation's `due` and `from` */
 
 /* Classes of capability. */
 #define EXO_CLASS_PAGE 1     /* names are frames, of RAM or device registers */
@@ -247,10 +288,14 @@
 #define EXO_STATE_MASK 0xf
 #define EXO_STATE_STOPPED 1
 #define EXO_STATE_READY 2
-#define EXO_STATE_RUN 3
-#define EXO_FLAG_STOP 0x10  /* to be stopped by the hart that runs it */
-#define EXO_FLAG_KILL 0x20  /* DYING: never scheduled again */
-#define EXO_FLAG_FAULT 0x40 /* stopped by a fault while its upcall was masked */
+#define EXO_STATE_RUN 3      /* on the hart in the word */
+#define EXO_STATE_WAIT 4     /* for events */
+#define EXO_STATE_ACCEPT 5   /* for a call */
+#define EXO_STATE_CALLING 6  /* for the answer of the environment whose ENV frame is in the word */
+#define EXO_FLAG_STOP 0x10   /* to be stopped by the hart that runs it */
+#define EXO_FLAG_KILL 0x20   /* DYING: never scheduled again */
+#define EXO_FLAG_FAULT 0x40  /* stopped by a fault while its upcall was masked */
+#define EXO_FLAG_INCALL 0x80 /* serves a call */
 #define EXO_ENV_HART_SHIFT 11
 #define EXO_ENV_GEN_SHIFT 37
 #define EXO_ENV_GEN_BITS 24
@@ -271,6 +316,7 @@
 #define EXO_PASS_NONE 0
 #define EXO_PASS_KEEP 1 /* looking for promises in the way */
 #define EXO_PASS_CUT 2  /* looking for children to cut */
+#define EXO_PASS_MARK 3 /* telling descendants that they are to go */
 
 #define EXO_CAP_SHIFT 7 /* a link shifted by this is a physical address */
 #define EXO_CAP_STATE(word) ((word)&7)
@@ -284,8 +330,13 @@
     (((word) & ~(uint64_t)0x7ff) | ((uint64_t)((index)&15) << EXO_HANDLE_INDEX_SHIFT))
 
 /* How many registers of an environment that does not run are in its CTX. */
-#define EXO_SAVED_SWITCH 0 /* by a call that switches: some */
+#define EXO_SAVED_SWITCH 0 /* by a call that switches: pc, sp, tp, s0 to s11, a0, a1 */
 #define EXO_SAVED_FULL 1   /* all */
+#define EXO_SAVED_WORDS 2  /* those of a switch and a2 to a6: the words of a call */
+#define EXO_LAST_FULL 4    /* in exo_env.last: all its registers are in CTX */
+#define EXO_LAST_FLOAT 2   /* in exo_env.last: it has floating point to be loaded */
+/* The cause in the exception record of an end-of-slice upcall: the timer's scause. */
+#define EXO_CAUSE_SLICE 0x8000000000000005
 
 #define EXO_INFO_MAGIC 0x4f464e494f5845      /* "EXOINFO" */
 #define EXO_ARCHIVE_MAGIC 0x31484352414f5845 /* "EXOARCH1" */
@@ -361,16 +412,30 @@ struct exo_env {
     uint64_t saved;     /* where its registers are while it does not run: EXO_SAVED_ */
     uint64_t rows;      /* mask of harts that have a row bound to it */
     uint64_t last;      /* kernel's own: a mark of the hart that it ran on last, 0 if saved whole */
+    uint64_t urgent;    /* mask of harts on which one of these rows is URGENT */
+    uint64_t events;
+    uint64_t mask;         /* of wait: the events that end it */
+    uint64_t deadline;     /* of wait or pct_call_until, in ticks; EXO_NEVER when none */
+    uint64_t float_saved;  /* its floating-point registers are in CTX, else it has none or runs */
+    uint64_t depth;        /* how many more calls its chain may get */
+    uint64_t call;         /* the handle through which it called last */
+    uint64_t caller;       /* ENV frame of whom it serves, 0: nobody */
+    uint64_t caller_word;  /* that one's state word while it waits for the answer */
+    uint64_t caller_ready; /* ... and when it has it, READY */
     /* Of the space; only the leader's count. */
     uint64_t tlb_gen; /* the TLB generation, unique in the machine */
     uint64_t satp;    /* kernel's own: the value that enters it */
     uint64_t asid;
+    uint64_t shared;                /* another space has or had its asid */
+    uint64_t joined;                /* it has had further environments */
+    uint64_t lock;                  /* kernel's own: physical address of its SPACE lock */
     uint64_t sweep;                 /* progress of its reaping: page number */
     uint64_t caps_count;            /* entries of caps[] in use, holes included */
     uint64_t caps_gen;              /* generation with which the slots of a new CAPS frame begin */
     uint64_t caps_donated;          /* CAPS frames ever donated: the stamp of the newest */
     uint64_t caps[EXO_CAPS_FRAMES]; /* CAPS frames, 0 for a hole */
-    uint64_t reserved0[81];
+    uint8_t row_count[EXO_HARTS_MAX]; /* rows bound to it, by hart */
+    uint64_t reserved0[64];
     struct exo_cap slot[EXO_ENV_SLOTS];
     struct exo_cap donation[3]; /* of ENV, CTX and ROOT */
     uint64_t reserved1[80];
@@ -401,8 +466,20 @@ struct exo_ctx {
     uint64_t exception_mask;  /* not 0 while the handler runs: another fault stops the program */
     uint64_t stop_cause;      /* the exception that stopped the environment: scause */
     uint64_t stop_value;      /* ... and its stval; the registers are at register_pc */
-    uint64_t reserved0[17];   /* slice end upcall, critical flag, slice times */
-    uint64_t reserved1[32];
+    /*
+     * End of slice.  With an entry set, the kernel enters it EXO_GRACE_NANOSECONDS
+     * before the end as it enters the exception handler: same record, stack and
+     * mask, cause EXO_CAUSE_SLICE.  While `critical` or the mask is set it only
+     * sets `slice_pending`; resume looks at that, and so must a program that
+     * leaves a critical section.  At the end the kernel saves all registers
+     * itself.
+     */
+    uint64_t slice_entry;
+    uint64_t slice_pending;
+    uint64_t critical;
+    uint64_t slice_begin; /* ticks; written when the hart's time passes to it, but not by a call */
+    uint64_t slice_end;
+    uint64_t reserved0[44];
     /*
      * The registers while it does not run: pc, then x1 to x31.  A call that
      * switches writes only pc, sp, tp, s0 to s11, a0 and a1, and only those
@@ -410,8 +487,9 @@ struct exo_ctx {
      */
     uint64_t register_pc;
     uint64_t register_x[31];
-    uint64_t reserved2[32]; /* floating point */
-    uint64_t reserved3[64];
+    uint64_t register_f[32]; /* floating point, when exo_env.float_saved says so */
+    uint64_t register_fcsr;
+    uint64_t reserved1[63];
     uint64_t program[64];           /* never read or written by the kernel */
     uint64_t vector[EXO_PAGES_MAX]; /* frame numbers, registers or harvest of a call */
 };
@@ -422,14 +500,20 @@ struct exo_row {
     uint64_t match;  /* ... and its state word when READY */
     uint64_t binder; /* ENV frame of the leader of the space that bound it */
     uint64_t holder; /* link of the slot that may bind it: the last to which it was lent */
-    uint64_t reserved[4];
+    uint64_t flags;  /* EXO_ROW_ */
+    uint64_t left;   /* ticks of this round that its environment has not used */
+    uint64_t time;   /* ticks that were handed out through it since boot */
+    uint32_t next;   /* kernel's own: ring of the hart's bound rows */
+    uint32_t prev;
 };
+#define EXO_ROW_URGENT 1 /* bound through a slot with URGENT */
 
 struct exo_hart_info {
     uint64_t id;          /* hartid of the platform */
     uint64_t flags;       /* EXO_HART_ */
     uint64_t satp_writes; /* counted only by a kernel built with EXO_COUNTERS */
     uint64_t sfences;
+    uint64_t longest; /* the most instructions of a stay in the kernel, counted likewise */
 };
 #define EXO_HART_STARTED 1
 #define EXO_HART_SSTC 2
@@ -476,6 +560,8 @@ struct exo_info {
     struct exo_root_info root[EXO_ROOTS_MAX];
     struct exo_bank bank[EXO_BANKS_MAX];
     struct exo_hart_info hart[EXO_HARTS_MAX];
+    uint64_t row_ticks;   /* EXO_ROW_NANOSECONDS in ticks */
+    uint64_t grace_ticks; /* EXO_GRACE_NANOSECONDS in ticks */
 };
 
 /*
@@ -518,20 +604,24 @@ EXO_LAYOUT(exo_cap, EXO_AT(exo_cap, word, 0) && EXO_AT(exo_cap, first, 8) &&
                         EXO_AT(exo_cap, sweep, 112));
 EXO_SIZE(struct exo_env, 4096);
 EXO_LAYOUT(exo_env, EXO_AT(exo_env, leader, 16) && EXO_AT(exo_env, root, 32) &&
-                        EXO_AT(exo_env, last, 64) && EXO_AT(exo_env, caps_count, 104) &&
-                        EXO_AT(exo_env, caps, 128) && EXO_AT(exo_env, slot, 1024) &&
+                        EXO_AT(exo_env, last, 64) && EXO_AT(exo_env, events, 80) &&
+                        EXO_AT(exo_env, caller, 128) && EXO_AT(exo_env, tlb_gen, 152) &&
+                        EXO_AT(exo_env, caps_count, 208) && EXO_AT(exo_env, caps, 232) &&
+                        EXO_AT(exo_env, row_count, 480) && EXO_AT(exo_env, slot, 1024) &&
                         EXO_AT(exo_env, donation, 3072));
 EXO_SIZE(struct exo_caps, 4096);
 EXO_SIZE(struct exo_ctx, 4096);
 EXO_LAYOUT(exo_ctx, EXO_AT(exo_ctx, exception_cause, 64) && EXO_AT(exo_ctx, exception_entry, 80) &&
-                        EXO_AT(exo_ctx, stop_cause, 104) && EXO_AT(exo_ctx, register_pc, 512) &&
-                        EXO_AT(exo_ctx, program, 1536) && EXO_AT(exo_ctx, vector, 2048));
+                        EXO_AT(exo_ctx, stop_cause, 104) && EXO_AT(exo_ctx, slice_entry, 120) &&
+                        EXO_AT(exo_ctx, slice_end, 152) && EXO_AT(exo_ctx, register_pc, 512) &&
+                        EXO_AT(exo_ctx, register_f, 768) && EXO_AT(exo_ctx, program, 1536) &&
+                        EXO_AT(exo_ctx, vector, 2048));
 EXO_SIZE(struct exo_row, 64);
-EXO_SIZE(struct exo_hart_info, 32);
+EXO_SIZE(struct exo_hart_info, 40);
 EXO_SIZE(struct exo_root_info, 32);
 EXO_LAYOUT(exo_info, EXO_AT(exo_info, timebase_hz, 24) && EXO_AT(exo_info, archive, 80) &&
                          EXO_AT(exo_info, hart_count, 104) && EXO_AT(exo_info, root, 128));
-EXO_SIZE(struct exo_info, 128 + 32 * EXO_ROOTS_MAX + 16 * EXO_BANKS_MAX + 32 * EXO_HARTS_MAX);
+EXO_SIZE(struct exo_info, 128 + 32 * EXO_ROOTS_MAX + 16 * EXO_BANKS_MAX + 40 * EXO_HARTS_MAX + 16);
 EXO_SIZE(struct exo_archive, 64);
 EXO_SIZE(struct exo_archive_entry, 64);
 #endif
