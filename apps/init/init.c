@@ -5,9 +5,10 @@
  *
  * `command` is a sequence of words, each ending in a NUL: a program of the
  * archive and its arguments; a word "+" begins another program, which runs at
- * the same time.  Each gets an equal share of the free memory.  Programs are
- * spread over the harts; those on this hart run by turns, and a program keeps
- * the hart until it yields or ends.
+ * the same time.  Each gets an equal share of the free memory and a row of its
+ * own; the rows are spread over the harts.  A program that is alone gets the
+ * rows that nobody else uses too, with the right to bind them as urgent ones.
+ * init itself sleeps until a program ends, so harts with nothing to do sleep.
  *
  * The status is the first that is not 0: a program's own, 128 and the cause
  * for one that was stopped by an exception, 127 for one that cannot be started.
@@ -18,6 +19,7 @@
 
 #define PROGRAMS_MAX 8
 #define ROWS_LENT 256                       /* the kernel derives no more at once */
+#define ROW_FIRST 1                         /* of each hart; init's own is row 0 of hart 0 */
 #define MEMORY_MAX (256 * EXO_GROUP_FRAMES) /* frames of a program: 512 MiB */
 #define STATUS_NOT_STARTED 127
 #define STATUS_FAULT 128
@@ -75,29 +77,31 @@ static uint64_t slice_root(void) {
     return EXO_NONE;
 }
 
-/* The first program of each round over the harts stays on this one, without a row. */
+/* Start a program on a row of its own, which is not urgent: no program disturbs another. */
 static int64_t program_place(uint64_t number) {
     uint64_t harts = sys_info()->hart_count;
-    uint64_t hart = number % harts;
+    uint64_t row = number % harts * EXO_ROWS + ROW_FIRST + number / harts;
+    int64_t slot = mem_slot();
 
-    if (hart == 0) return task_start(&tasks[number]);
-    return task_start_on(&tasks[number], slice_root(), hart * EXO_ROWS + number / harts);
+    if (slot < 0) return slot;
+    int64_t plain =
+        exo_cap_derive(slice_root(), (uint64_t)slot, row, 1, EXO_SLICE_BIND, 0, 0).value;
+    return plain < 0 ? plain : task_start_on(&tasks[number], (uint64_t)plain, row);
 }
 
 static int program_start(uint64_t number, uint64_t frames) {
     const struct program *program = &programs[number];
-    /* A program that is alone gets the rows of the harts that nobody else uses. */
-    uint64_t rows = (sys_info()->hart_count - 1) * (uint64_t)EXO_ROWS;
+    uint64_t rows = sys_info()->hart_count * (uint64_t)EXO_ROWS - ROW_FIRST - 1;
     const struct task_lend harts = {.slot = slice_root(),
-                                    .first = EXO_ROWS,
+                                    .first = ROW_FIRST + 1,
                                     .count = rows < ROWS_LENT ? rows : ROWS_LENT,
-                                    .rights = EXO_SLICE_BIND};
+                                    .rights = EXO_SLICE_BIND | EXO_SLICE_URGENT};
     const struct task_options options = {
         .arguments = program->arguments,
         .argument_count = program->argument_count,
         .frames = frames,
         .lend = &harts,
-        .lend_count = rows && program_count == 1 ? 1 : 0,
+        .lend_count = program_count == 1 ? 1 : 0,
     };
     int64_t error = task_spawn(&tasks[number], program->arguments[0], &options);
 

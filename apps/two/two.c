@@ -87,7 +87,12 @@ static int side_run(const char *name, unsigned which) {
 
 static int64_t side_spawn(struct task *task, const char *file, const char *name, uint64_t frame) {
     const char *arguments[] = {file, name};
-    const struct task_lend shared = {frame_slot(frame), frame, 1, EXO_PAGE_R | EXO_PAGE_W};
+    const struct task_lend shared = {
+        .slot = frame_slot(frame),
+        .first = frame,
+        .count = 1,
+        .rights = EXO_PAGE_R | EXO_PAGE_W,
+    };
     const struct task_options options = {
         .arguments = arguments,
         .argument_count = 2,

@@ -6,7 +6,7 @@
 
 #define LARGE_BYTES (EXO_GROUP_FRAMES * EXO_FRAME_BYTES)
 
-void *mem_reserve(uint64_t bytes) {
+static void *reserve(uint64_t bytes) {
     uint64_t align = bytes >= LARGE_BYTES ? LARGE_BYTES : EXO_FRAME_BYTES;
     struct region *region =
         region_reserve(bytes, align, EXO_PAGE_R | EXO_PAGE_W, manager_fault, NULL);
@@ -20,27 +20,24 @@ void *mem_reserve(uint64_t bytes) {
     return (void *)region->first;
 }
 
+void *mem_reserve(uint64_t bytes) {
+    mem_lock();
+    void *memory = reserve(bytes);
+    mem_unlock();
+    return memory;
+}
+
 void mem_release(void *memory) {
+    mem_lock();
     struct region *region = region_find((uint64_t)memory);
-
-    if (!region) return;
-    manager_end(region);
-    region_release(region);
-}
-
-void *mem_map_frames(uint64_t slot, uint64_t frame, uint64_t count, uint64_t rights) {
-    struct region *region =
-        region_reserve(count * EXO_FRAME_BYTES, EXO_FRAME_BYTES, rights, NULL, NULL);
-
-    if (!region) return NULL;
-    if (space_map(&space_self, region->first, slot, frame, count, rights) < 0) {
-        mem_unmap_frames((void *)region->first);
-        return NULL;
+    if (region) {
+        manager_end(region);
+        region_release(region);
     }
-    return (void *)region->first;
+    mem_unlock();
 }
 
-void mem_unmap_frames(void *memory) {
+static void unmap_frames(void *memory) {
     struct region *region = region_find((uint64_t)memory);
 
     if (!region) return;
@@ -48,7 +45,32 @@ void mem_unmap_frames(void *memory) {
     region_release(region);
 }
 
-int64_t mem_slot(void) {
+void mem_unmap_frames(void *memory) {
+    mem_lock();
+    unmap_frames(memory);
+    mem_unlock();
+}
+
+static void *map_frames(uint64_t slot, uint64_t frame, uint64_t count, uint64_t rights) {
+    struct region *region =
+        region_reserve(count * EXO_FRAME_BYTES, EXO_FRAME_BYTES, rights, NULL, NULL);
+
+    if (!region) return NULL;
+    if (space_map(&space_self, region->first, slot, frame, count, rights) < 0) {
+        unmap_frames((void *)region->first);
+        return NULL;
+    }
+    return (void *)region->first;
+}
+
+void *mem_map_frames(uint64_t slot, uint64_t frame, uint64_t count, uint64_t rights) {
+    mem_lock();
+    void *memory = map_frames(slot, frame, count, rights);
+    mem_unlock();
+    return memory;
+}
+
+static int64_t slot_find_or_add(void) {
     int64_t slot = sys_slot_find();
 
     if (slot != EXO_EFULL) return slot;
@@ -60,4 +82,11 @@ int64_t mem_slot(void) {
         return error;
     }
     return sys_slot_find();
+}
+
+int64_t mem_slot(void) {
+    mem_lock();
+    int64_t slot = slot_find_or_add();
+    mem_unlock();
+    return slot;
 }

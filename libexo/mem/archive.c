@@ -17,7 +17,7 @@ uint64_t archive_slot(void) {
 
 static uint64_t pages_of(uint64_t bytes) { return (bytes + EXO_FRAME_BYTES - 1) / EXO_FRAME_BYTES; }
 
-static bool archive_open(void) {
+static bool open_locked(void) {
     const struct exo_info *info = sys_info();
 
     if (archive) return true;
@@ -35,6 +35,13 @@ static bool archive_open(void) {
     mem_unmap_frames((void *)head);
     if (known) archive = mem_map_frames(archive_slot(), info->archive, pages, EXO_PAGE_R);
     return archive != NULL;
+}
+
+static bool archive_open(void) {
+    mem_lock();
+    bool good = open_locked();
+    mem_unlock();
+    return good;
 }
 
 bool archive_at(uint64_t index, struct archive_file *file) {

@@ -31,5 +31,5 @@ void sys_memory_begin(void) {
     struct region *stack = region_reserve_at(SYS_VA_STACK, SYS_VA_STACK_TOP - EXO_FRAME_BYTES,
                                              EXO_PAGE_R | EXO_PAGE_W, manager_fault, NULL);
     /* A program with less memory than this has the one page, and stops when it needs more. */
-    manager_extend(stack, stack->end - stack->first);
+    mem_stack_grows = manager_extend(stack, stack->end - stack->first) == 0;
 }

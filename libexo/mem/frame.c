@@ -31,7 +31,7 @@ uint64_t frame_bitmap_frames(uint64_t count) {
     return (count + FRAMES_PER_PAGE - 1) / FRAMES_PER_PAGE;
 }
 
-int64_t frame_range_add(uint64_t slot, uint64_t first, uint64_t count, uint64_t bitmap) {
+static int64_t range_add(uint64_t slot, uint64_t first, uint64_t count, uint64_t bitmap) {
     uint64_t pages = frame_bitmap_frames(count);
     if (range_count == FRAME_RANGES_MAX || pages > BITMAP_PAGES - bitmap_pages) return EXO_EFULL;
 
@@ -50,6 +50,13 @@ int64_t frame_range_add(uint64_t slot, uint64_t first, uint64_t count, uint64_t 
     };
     for (uint64_t i = 0; i < range->low; i++) range->taken[i] = ~0ul;
     return 0;
+}
+
+int64_t frame_range_add(uint64_t slot, uint64_t first, uint64_t count, uint64_t bitmap) {
+    mem_lock();
+    int64_t error = range_add(slot, first, count, bitmap);
+    mem_unlock();
+    return error;
 }
 
 static struct range *range_of(uint64_t frame) {
@@ -76,10 +83,12 @@ void frame_take(uint64_t first, uint64_t count) {
     uint64_t from = first - range->first;
     uint64_t to = from + count;
 
+    mem_lock();
     for (uint64_t word = from / BITS; word * BITS < to; word++)
         range->taken[word] |= word_mask(word, from, to);
     free_count -= count;
     if (range->fresh < to) range->fresh = to;
+    mem_unlock();
 }
 
 void frame_free(uint64_t first, uint64_t count) {
@@ -87,10 +96,12 @@ void frame_free(uint64_t first, uint64_t count) {
     uint64_t from = first - range->first;
     uint64_t to = from + count;
 
+    mem_lock();
     for (uint64_t word = from / BITS; word * BITS < to; word++)
         range->taken[word] &= ~word_mask(word, from, to);
     free_count += count;
     if (range->low > from / BITS) range->low = from / BITS;
+    mem_unlock();
 }
 
 /* The first taken offset at or after `from`, or `limit` when none is before it. */
@@ -144,12 +155,14 @@ static uint64_t range_alloc(struct range *range, uint64_t count, uint64_t align,
 }
 
 uint64_t frame_alloc_range(uint64_t count, uint64_t align, uint64_t *stale) {
-    if (count == 0 || count > frame_count_free()) return 0;
-    for (uint64_t i = 0; i < range_count; i++) {
-        uint64_t first = range_alloc(&ranges[i], count, align, stale);
-        if (first) return first;
-    }
-    return 0;
+    uint64_t first = 0;
+
+    mem_lock();
+    if (count != 0 && count <= frame_count_free())
+        for (uint64_t i = 0; i < range_count && !first; i++)
+            first = range_alloc(&ranges[i], count, align, stale);
+    mem_unlock();
+    return first;
 }
 
 uint64_t frame_alloc(void) { return frame_alloc_range(1, 1, NULL); }
@@ -159,6 +172,7 @@ uint64_t frame_count_free(void) { return free_count - promised; }
 uint64_t frame_longest(uint64_t align) {
     uint64_t longest = 0;
 
+    mem_lock();
     for (uint64_t i = 0; i < range_count; i++) {
         const struct range *range = &ranges[i];
         uint64_t at = free_after(range, 0);
@@ -169,18 +183,29 @@ uint64_t frame_longest(uint64_t align) {
             at = free_after(range, end);
         }
     }
-    return longest < frame_count_free() ? longest : frame_count_free();
+    if (longest > frame_count_free()) longest = frame_count_free();
+    mem_unlock();
+    return longest;
 }
 
 bool frame_promise(uint64_t count) {
-    if (count > frame_count_free()) return false;
-    promised += count;
-    return true;
+    mem_lock();
+    bool enough = count <= frame_count_free();
+    if (enough) promised += count;
+    mem_unlock();
+    return enough;
 }
 
-void frame_promise_end(uint64_t count) { promised -= count; }
+void frame_promise_end(uint64_t count) {
+    mem_lock();
+    promised -= count;
+    mem_unlock();
+}
 
 uint64_t frame_alloc_promised(void) {
+    mem_lock();
     promised--;
-    return frame_alloc();
+    uint64_t frame = frame_alloc();
+    mem_unlock();
+    return frame;
 }

@@ -18,9 +18,11 @@ const volatile struct exo_frame *mem_frame_words(uint64_t frame) {
     const struct exo_info *info = sys_info();
 
     if (frame - info->ram_first >= info->ram_count) return NULL;
+    mem_lock();
     if (!table)
         table = region_reserve(info->ram_count * sizeof(struct exo_frame), EXO_FRAME_BYTES,
                                EXO_PAGE_R, table_fault, NULL);
+    mem_unlock();
     if (!table) return NULL;
     return (const volatile struct exo_frame *)table->first + (frame - info->ram_first);
 }

@@ -9,16 +9,21 @@
 #include "mem.h"
 
 static struct region regions[REGIONS_MAX];
-static uint64_t retried; /* the page of the last fault on a present page, + 1; 0: none */
+/* The page of this thread's last fault on a present page, + 1; 0: none. */
+static _Thread_local uint64_t retried;
 
 static uint64_t page_up(uint64_t bytes) {
     return (bytes + EXO_FRAME_BYTES - 1) & ~(uint64_t)(EXO_FRAME_BYTES - 1);
 }
 
 struct region *region_find(uint64_t va) {
-    for (struct region *region = regions; region < regions + REGIONS_MAX; region++)
-        if (region->first && va >= region->first && va < region->end) return region;
-    return NULL;
+    struct region *found = NULL;
+
+    mem_lock();
+    for (struct region *region = regions; region < regions + REGIONS_MAX && !found; region++)
+        if (region->first && va >= region->first && va < region->end) found = region;
+    mem_unlock();
+    return found;
 }
 
 /* A region that shares a byte with [first, end), or NULL. */
@@ -28,7 +33,7 @@ static struct region *region_overlap(uint64_t first, uint64_t end) {
     return NULL;
 }
 
-struct region *region_reserve_at(uint64_t first, uint64_t end, uint64_t rights, region_fault *fault,
+static struct region *reserve_at(uint64_t first, uint64_t end, uint64_t rights, region_fault *fault,
                                  void *context) {
     if (first == 0 || first >= end || end > EXO_VA_LIMIT || region_overlap(first, end)) return NULL;
     for (struct region *region = regions; region < regions + REGIONS_MAX; region++) {
@@ -45,7 +50,15 @@ struct region *region_reserve_at(uint64_t first, uint64_t end, uint64_t rights, 
     return NULL;
 }
 
-struct region *region_reserve(uint64_t bytes, uint64_t align, uint64_t rights, region_fault *fault,
+struct region *region_reserve_at(uint64_t first, uint64_t end, uint64_t rights, region_fault *fault,
+                                 void *context) {
+    mem_lock();
+    struct region *region = reserve_at(first, end, rights, fault, context);
+    mem_unlock();
+    return region;
+}
+
+static struct region *reserve(uint64_t bytes, uint64_t align, uint64_t rights, region_fault *fault,
                               void *context) {
     uint64_t first = MEM_VA_REGIONS;
 
@@ -55,12 +68,24 @@ struct region *region_reserve(uint64_t bytes, uint64_t align, uint64_t rights, r
     for (;;) {
         if (first > MEM_VA_REGIONS_END - bytes) return NULL;
         const struct region *other = region_overlap(first, first + bytes + EXO_FRAME_BYTES);
-        if (!other) return region_reserve_at(first, first + bytes, rights, fault, context);
+        if (!other) return reserve_at(first, first + bytes, rights, fault, context);
         first = (other->end + EXO_FRAME_BYTES + align - 1) & ~(align - 1);
     }
 }
 
-void region_release(struct region *region) { *region = (struct region){0}; }
+struct region *region_reserve(uint64_t bytes, uint64_t align, uint64_t rights, region_fault *fault,
+                              void *context) {
+    mem_lock();
+    struct region *region = reserve(bytes, align, rights, fault, context);
+    mem_unlock();
+    return region;
+}
+
+void region_release(struct region *region) {
+    mem_lock();
+    *region = (struct region){0};
+    mem_unlock();
+}
 
 bool region_retry(uint64_t va) {
     uint64_t page = (va >> EXO_FRAME_SHIFT) + 1;
@@ -80,9 +105,11 @@ static uint64_t access_right(uint64_t cause) {
 }
 
 bool region_exception(struct exo_ctx *ctx, uint64_t cause, uint64_t value) {
-    struct region *region = region_find(value);
-
     (void)ctx;
-    if (!region || !region->fault || !(region->rights & access_right(cause))) return false;
-    return region->fault(region, value, cause);
+    mem_lock();
+    struct region *region = region_find(value);
+    bool good = region && region->fault && (region->rights & access_right(cause)) &&
+                region->fault(region, value, cause);
+    mem_unlock();
+    return good;
 }

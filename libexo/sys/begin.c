@@ -13,6 +13,7 @@ uint64_t sys_start_instructions;
 const struct sys_start *sys_start;
 
 struct sys_start sys_init_start;
+_Thread_local struct sys_thread sys_thread = {.ctx = (struct exo_ctx *)EXO_VA_CTX};
 
 extern void __libc_init_array(void);
 int main(int argument_count, char **arguments);
@@ -52,14 +53,32 @@ void sys_begin(struct sys_start *start) {
         sys_start = &sys_init_start;
         init_start_fill();
     }
-    sys_exception_begin();
+    sys_thread.env = sys_start->self;
+    sys_thread.env_frame = sys_env()->frame;
+    sys_exception_begin(sys_ctx(), (uint64_t)(sys_exception_stack + SYS_EXCEPTION_STACK_BYTES));
     sys_memory_begin();
     __libc_init_array();
     exit(main(count, arguments));
 }
 
+/*
+ * With the first thread's environment all others end.  Only it can end itself,
+ * so another thread makes that its next call.
+ */
+static void first_thread_end(void) {
+    uint64_t *registers = sys_ctx()->vector;
+
+    while (exo_env_regs(sys_start->self, EXO_REGS_STOP).value == EXO_EAGAIN) {
+    }
+    for (uint64_t i = 0; i < 32; i++) registers[i] = 0;
+    registers[0] = (uint64_t)exo_exit;
+    exo_env_regs(sys_start->self, EXO_REGS_SET);
+    exo_env_regs(sys_start->self, EXO_REGS_START);
+}
+
 void _exit(int status) {
     sys_console_flush();
-    sys_ctx()->program[SYS_WORD_STATUS] = (uint64_t)status & 0xff;
+    ((struct exo_ctx *)EXO_VA_CTX)->program[SYS_WORD_STATUS] = (uint64_t)status & 0xff;
+    if (!sys_is_first()) first_thread_end();
     exo_exit();
 }

@@ -2,11 +2,11 @@
 /*
  * The console: stdout and stderr of picolibc, by debug_write.
  *
- * The kernel takes at most 16 bytes a call, and other harts' programs write as
- * well.  So a line is collected here and written under a lock that lies in a
- * frame which the parent shares among its children.  The lock is a courtesy:
- * the wait for it is bounded, for a program may die with it or hold it in bad
- * faith, and then lines mix but nobody waits for ever.
+ * The kernel takes at most 16 bytes a call, and other programs and threads
+ * write as well.  So each thread collects a line of its own and writes it under
+ * a lock that lies in a frame which the parent shares among its children.  The
+ * lock is a courtesy: the wait for it is bounded, for a program may die with it
+ * or hold it in bad faith, and then lines mix but nobody waits for ever.
  *
  * stdin is empty: there is no call to read the console.
  */
@@ -16,17 +16,23 @@
 
 #include "sys.h"
 
-#define LOCK_TRIES 10000000
+#define LOCK_SPINS 1000                 /* a writer on another hart is done by then */
+#define LOCK_PATIENCE (SYS_SECOND / 10) /* one that waits for its slice, by then */
 
-static char line[256];
-static uint64_t line_bytes;
+static _Thread_local char line[256];
+static _Thread_local uint64_t line_bytes;
 
 static uint32_t *console_lock(void) { return sys_start->lock ? (uint32_t *)SYS_VA_CONSOLE : NULL; }
 
 static bool lock_take(uint32_t *lock) {
-    for (int tries = 0; tries < LOCK_TRIES; tries++)
-        if (!__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)) return true;
-    return false;
+    uint64_t begin = sys_time();
+
+    for (int tries = 0; __atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE); tries++) {
+        if (tries < LOCK_SPINS) continue;
+        if (sys_time() - begin > sys_ticks(LOCK_PATIENCE)) return false;
+        exo_yield(EXO_NONE);
+    }
+    return true;
 }
 
 void sys_console_write(const char *bytes, uint64_t length) {

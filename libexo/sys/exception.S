@@ -4,7 +4,8 @@
  *
  * The kernel has put pc, sp, ra, t0, t1, a0, a1 and a7 into the record in CTX
  * and set sp to the exception stack; resume loads them back.  The other
- * registers that a C function may destroy are kept here.
+ * registers that a C function may destroy are kept here.  The end of a slice
+ * comes the same way.  Which CTX it is the thread's own variables tell.
  *
  * Backtraces go through an exception both ways: the frame has the form that a
  * walk along s0 expects, with the interrupted pc as its return address, and
@@ -44,7 +45,9 @@ sys_exception_entry:
     sd a2, 40(sp)
     sd a3, 48(sp)
     sd a4, 56(sp)
-    li t2, EXO_VA_CTX
+    lui t2, %tprel_hi(sys_thread)
+    add t2, t2, tp, %tprel_add(sys_thread)
+    ld t2, %tprel_lo(sys_thread)(t2) /* its ctx */
     ld t3, 0(t2) /* exception_pc */
     ld t4, 8(t2) /* exception_sp */
     ld t5, 16(t2) /* exception_ra */

@@ -16,9 +16,10 @@ _Static_assert(offsetof(struct exo_ctx, exception_pc) == 0 &&
                    offsetof(struct exo_ctx, exception_sp) == 8 &&
                    offsetof(struct exo_ctx, exception_ra) == 16,
                "the record begins with pc, sp and ra");
+_Static_assert(offsetof(struct sys_thread, ctx) == 0, "exception.S finds the CTX there");
 
 static sys_handler *handlers[SYS_CAUSES];
-static _Alignas(16) char stack[8192];
+_Alignas(16) char sys_exception_stack[SYS_EXCEPTION_STACK_BYTES];
 
 static const char *const cause_texts[SYS_CAUSES] = {
     [0] = "misaligned fetch",
@@ -51,13 +52,21 @@ void sys_exception(void) {
     uint64_t cause = ctx->exception_cause;
     sys_handler *handler = cause < SYS_CAUSES ? handlers[cause] : NULL;
 
+    if (cause == EXO_CAUSE_SLICE) {
+        if (sys_thread.slice_end) sys_thread.slice_end(ctx, cause, ctx->exception_value);
+        return;
+    }
     if (!handler || !handler(ctx, cause, ctx->exception_value)) ctx->exception_entry = 0;
 }
 
-void sys_exception_begin(void) {
-    struct exo_ctx *ctx = sys_ctx();
+void sys_slice_handler_set(sys_handler *handler) {
+    if (handler) sys_thread.slice_end = handler;
+    sys_ctx()->slice_entry = handler ? (uint64_t)sys_exception_entry : 0;
+    if (!handler) sys_thread.slice_end = NULL;
+}
 
-    ctx->exception_stack = (uint64_t)(stack + sizeof(stack));
+void sys_exception_begin(struct exo_ctx *ctx, uint64_t stack_end) {
+    ctx->exception_stack = stack_end;
     ctx->exception_mask = 0;
     ctx->exception_entry = (uint64_t)sys_exception_entry;
 }

@@ -14,8 +14,9 @@ void sys_exception_entry(void);
 /* exception.c: called by exception.S, on the exception stack. */
 void sys_exception(void);
 
-/* exception.c: from now on exceptions reach handlers. */
-void sys_exception_begin(void);
+/* exception.c: from now on exceptions of the thread with this CTX reach handlers, on this stack. */
+void sys_exception_begin(struct exo_ctx *ctx, uint64_t stack_end);
 
-/* console.c: write out what stdout still holds. */
-void sys_console_flush(void);
+/* exception.c: the first thread's exception stack. */
+#define SYS_EXCEPTION_STACK_BYTES 8192
+extern char sys_exception_stack[];

@@ -7,16 +7,41 @@
  */
 #include "task.h"
 
-int64_t task_lend_to(uint64_t env, const struct task_lend *range, uint64_t into) {
-    int64_t slot = mem_slot();
+#define ALL_EVENTS ((1ul << EXO_EVENT_CHILD) - 1) /* but those of the kernel */
 
-    if (slot < 0) return slot;
-    struct exo_result derived = exo_cap_derive(range->slot, (uint64_t)slot, range->first,
-                                               range->count, range->rights, 0, 0);
-    if (derived.value < 0) return derived.value;
-    int64_t handle = sys_cap_grant((uint64_t)derived.value, env, EXO_HANDLE(0, into), 0, 0);
-    if (handle < 0) sys_cap_drop((uint64_t)derived.value, range->first);
+int64_t task_lend_to(uint64_t env, const struct task_lend *range, uint64_t into) {
+    mem_lock();
+    int64_t slot = mem_slot();
+    int64_t derived = slot;
+    if (slot >= 0)
+        derived = exo_cap_derive(range->slot, (uint64_t)slot, range->first, range->count,
+                                 range->rights, 0, range->events)
+                      .value;
+    mem_unlock();
+    if (derived < 0) return derived;
+    int64_t handle = sys_cap_grant((uint64_t)derived, env, EXO_HANDLE(0, into), 0, 0);
+    if (handle < 0) sys_cap_drop((uint64_t)derived, range->first);
     return handle;
+}
+
+struct task_lend task_lend_task(const struct task *task, uint64_t rights, uint64_t events) {
+    return (struct task_lend){
+        .slot = task->env,
+        .first = task->env_frame,
+        .count = 1,
+        .rights = rights,
+        .events = events,
+    };
+}
+
+struct task_lend task_lend_self(uint64_t events) {
+    return (struct task_lend){
+        .slot = sys_start->self,
+        .first = sys_env()->frame,
+        .count = 1,
+        .rights = EXO_ENV_NOTIFY,
+        .events = events,
+    };
 }
 
 /* Lend a range if the parent has it; *handle is 0 if not. */
@@ -58,10 +83,14 @@ int64_t task_lend_all(struct build *build, struct sys_start *start) {
         .rights = EXO_PAGE_R | EXO_PAGE_W,
     };
 
+    const struct task_lend self =
+        task_lend_task(task, EXO_ENV_CALL | EXO_ENV_NOTIFY | EXO_ENV_CONTROL, ALL_EVENTS);
+
     int64_t error = lend_if_held(build, &memory, SYS_SLOT_MEMORY, &start->memory);
     if (!error) error = lend_if_held(build, &archive, SYS_SLOT_ARCHIVE, &start->archive);
     if (!error) error = lend_if_held(build, &console, SYS_SLOT_CONSOLE, &start->console);
     if (!error) error = lend_if_held(build, &lock, SYS_SLOT_LOCK, &start->lock);
+    if (!error) error = lend_if_held(build, &self, SYS_SLOT_SELF, &start->self);
     for (uint64_t i = 0; i < build->options->lend_count && !error; i++)
         error = lend_if_held(build, &build->options->lend[i], SYS_SLOT_LENT + i, &start->lent[i]);
     start->lock_frame = sys_start->lock_frame;

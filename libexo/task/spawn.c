@@ -53,12 +53,14 @@ static int64_t memory_alloc(struct build *build) {
 }
 
 static int64_t env_make(struct task *task) {
-    int64_t slot = mem_slot();
-
-    if (slot < 0) return slot;
     uint64_t frame = task->env_frame;
-    int64_t env =
-        exo_env_create(frame_slot(frame), frame, frame + 1, frame + 2, (uint64_t)slot).value;
+
+    mem_lock();
+    int64_t slot = mem_slot();
+    int64_t env = slot;
+    if (slot >= 0)
+        env = exo_env_create(frame_slot(frame), frame, frame + 1, frame + 2, (uint64_t)slot).value;
+    mem_unlock();
     if (env < 0) return env;
     task->env = (uint64_t)env;
     task->ctx = mem_map_frames(frame_slot(frame), frame + 1, 1, EXO_PAGE_R | EXO_PAGE_W);
@@ -158,6 +160,7 @@ int64_t task_spawn(struct task *task, const char *name, const struct task_option
 
     *task = (struct task){.row = TASK_NO_ROW};
     if (!archive_find(name, &file)) return TASK_EFILE;
+    strncpy(task->file, name, sizeof(task->file) - 1);
     build.file = archive_map(&file);
     if (!build.file) return file.bytes ? TASK_EMEMORY : TASK_EELF + ELF_SHORT;
     int64_t error = elf_read(build.file, file.bytes, &build.image);

@@ -2,8 +2,6 @@
 /*
  * The life of a task: running, how it ended, taking everything back.
  */
-#include <stdio.h>
-
 #include "task.h"
 
 const char *task_error_text(int64_t error) {
@@ -26,6 +24,15 @@ int64_t task_start_on(struct task *task, uint64_t slice, uint64_t row) {
     return task_start(task);
 }
 
+int64_t task_start_taking(struct task *task, uint64_t hart, uint64_t rights) {
+    struct row row;
+    int64_t error = row_take(&row, hart, rights, task->env);
+
+    if (error < 0) return error;
+    task->row = row.number;
+    return task_start(task);
+}
+
 enum task_state task_state(const struct task *task) {
     int64_t word = exo_env_regs(task->env, EXO_REGS_STATE).value;
 
@@ -40,38 +47,36 @@ enum task_state task_state(const struct task *task) {
 
 bool task_has_ended(const struct task *task) { return task_state(task) >= TASK_FAULTED; }
 
+void task_wait(uint64_t deadline) {
+    uint64_t now = sys_time();
+
+    /* The kernel's event goes to the first thread. */
+    if (!sys_is_first() && deadline - now > sys_info()->row_ticks)
+        deadline = now + sys_info()->row_ticks;
+    exo_wait(1ul << EXO_EVENT_CHILD, deadline);
+}
+
 void task_run(struct task *tasks, uint64_t count) {
-    uint64_t left;
+    uint64_t left, rowless;
 
     do {
-        left = 0;
+        left = rowless = 0;
         for (uint64_t i = 0; i < count; i++) {
             if (task_has_ended(&tasks[i])) continue;
             left++;
-            if (tasks[i].row == TASK_NO_ROW) exo_yield(tasks[i].env);
+            if (tasks[i].row != TASK_NO_ROW) continue;
+            rowless++;
+            exo_yield(tasks[i].env);
         }
-        if (left) exo_yield(EXO_NONE); /* others of this hart have a turn too */
+        if (rowless)
+            exo_yield(EXO_NONE); /* others of this hart have a turn too */
+        else if (left)
+            task_wait(EXO_NEVER);
     } while (left);
 }
 
 int task_status(const struct task *task) {
     return (int)(task->ctx->program[SYS_WORD_STATUS] & 0xff);
-}
-
-void task_show_fault(const struct task *task, const char *name) {
-    static const char *const names[] = {
-        "pc", "ra", "sp", "gp", "tp",  "t0",  "t1", "t2", "s0", "s1", "a0",
-        "a1", "a2", "a3", "a4", "a5",  "a6",  "a7", "s2", "s3", "s4", "s5",
-        "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
-    };
-    const uint64_t *registers = sys_ctx()->vector;
-
-    printf("%s: %s at pc %#lx, address %#lx;", name, sys_cause_text(task->ctx->stop_cause),
-           task->ctx->register_pc, task->ctx->stop_value);
-    if (exo_env_regs(task->env, EXO_REGS_GET).value == 0)
-        for (uint64_t i = 1; i < sizeof(names) / sizeof(names[0]); i++)
-            printf(" %s %lx", names[i], registers[i]);
-    printf("\n");
 }
 
 int64_t task_end(struct task *task) {

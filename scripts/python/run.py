@@ -2,8 +2,10 @@
 """scripts/run: boot one program on QEMU and exit with its status."""
 import argparse
 import os
+import re
 import select
 import signal
+import subprocess
 import sys
 import tempfile
 
@@ -14,10 +16,17 @@ NEXT = """
 That was `hello`, in an address space that it built itself.  Try next:
   scripts/run -- fault                      a program that handles its own page faults
   scripts/run -- two                        two programs that share one frame and nothing else
+  scripts/run -- sched                      two user-level schedulers side by side
   scripts/run --smp 4 --file README.md -- sum README.md
                                             the SHA-256 of any file of yours
   scripts/test quick                        the tests that take a minute
 """
+
+# What libexo prints about a program that has faulted: its file, then places in its code.
+BACKTRACE = re.compile(rb"^backtrace: ([\w.-]+)((?: 0x[0-9a-f]{1,16}){1,64})\r?$")
+ADDR2LINE = "/usr/bin/riscv64-unknown-elf-addr2line"
+EXCEPTION_ENTRY = "sys_exception_entry"
+LINE_BYTES = 4096  # a longer one is no backtrace
 
 # Shown when the firmware's banner did not end by then: the machine is in trouble.
 BANNER_SECONDS = 5
@@ -26,7 +35,8 @@ BANNER_SECONDS = 5
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="scripts/run",
-        usage="scripts/run [--smp N] [--mem SIZE] [--file PATH]... [--gdb] [-- PROGRAM ARGS]",
+        usage="scripts/run [--smp N] [--mem SIZE] [--file PATH]... [--count] [--gdb]"
+        " [-- PROGRAM ARGS]",
         description="Boots exo on QEMU, runs PROGRAM (hello, if none is named) and exits with its"
         " status.  Installs and builds what is missing.  Ctrl-C ends it.",
         epilog="Several programs at once: scripts/run -- PROGRAM ARGS + PROGRAM ARGS",
@@ -35,6 +45,11 @@ def parse(arguments):
     parser.add_argument("--mem", default="256M", metavar="SIZE", help="memory (default 256M)")
     parser.add_argument(
         "--file", action="append", default=[], metavar="PATH", help="a file for the boot archive"
+    )
+    parser.add_argument(
+        "--count",
+        action="store_true",
+        help="count instructions: one takes one ns, and a run is like any other",
     )
     parser.add_argument("--gdb", action="store_true", help="wait for scripts/debug")
     parser.add_argument("--firmware", action="store_true", help="show the firmware's messages too")
@@ -62,8 +77,53 @@ def check(options, command):
             raise machine.Failure(f"--file {path}: there is no such file")
 
 
+def explain(name, places):
+    """Function, file and line of each place in a program's code, as lines of text."""
+    path = machine.PROGRAMS / f"{name}.elf"
+    if not path.is_file():
+        return []
+    command = [ADDR2LINE, "-a", "-f", "-i", "-p", "-e", str(path)]
+    lines = []
+    back = 0
+    for place in places:
+        text = subprocess.run(
+            [*command, f"{place - back:#x}"], capture_output=True, text=True, check=False
+        ).stdout.replace(f"{machine.ROOT}/", "")
+        # Others are return addresses, and what called is the instruction before: but for the
+        # first, and for the place where an exception came.
+        back = 0 if EXCEPTION_ENTRY in text else 1
+        lines += [re.sub("^0x[0-9a-f]+", f"  {place:#x}", line) for line in text.splitlines()]
+    return lines
+
+
+class Console:
+    """Passes output on, and after a backtrace says where that is."""
+
+    def __init__(self, out):
+        self.out = out
+        self.line = b""
+
+    def write(self, data):
+        while data:
+            part, end, data = data.partition(b"\n")
+            self.out.write(part + end)
+            self.line = (self.line + part)[:LINE_BYTES]
+            if end:
+                self.end_line()
+        self.out.flush()
+
+    def end_line(self):
+        found = BACKTRACE.match(self.line)
+        self.line = b""
+        if found:
+            places = [int(place, 16) for place in found[2].split()]
+            for text in explain(found[1].decode(), places):
+                self.out.write(text.encode() + b"\n")
+
+
 def copy_console(qemu, show_firmware):
     """Pass QEMU's output on, without the firmware's banner, until QEMU ends."""
+    console = Console(sys.stdout.buffer)
     source = qemu.stdout.fileno()
     held = None if show_firmware else b""
     while True:
@@ -81,18 +141,16 @@ def copy_console(qemu, show_firmware):
                     data = machine.without_firmware(held)
                     # The blank line after the banner may still be on its way.
                     held = None if data else held
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        console.write(data)
     if held:
-        sys.stdout.buffer.write(machine.without_firmware(held))
-        sys.stdout.buffer.flush()
+        console.write(machine.without_firmware(held))
 
 
 def boot(options, command):
-    extra = []
+    extra = ["-icount", "shift=0,sleep=off"] if options.count else []
     if options.gdb:
         port = machine.debug_port()
-        extra = ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
+        extra += ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
         print(f"run: waiting for scripts/debug on port {port}", file=sys.stderr, flush=True)
     with tempfile.NamedTemporaryFile(prefix="exo-archive-") as archive:
         machine.archive(archive.name, command, options.file)

@@ -10,7 +10,10 @@
  *
  * What page faults need (regions, bitmaps, the policies' own data) lies in the
  * program's image or in pages that are mapped from the start, so a handler
- * never faults itself.  Nothing here is safe for two threads at once.
+ * never faults itself.
+ *
+ * Any thread may call all of this at any time: one lock makes it safe, which
+ * page faults take too.
  *
  * Results are 0 or an enum exo_error where nothing else is said.
  */
@@ -22,6 +25,17 @@
 #define MEM_VA_HEAP_END 0x1000000000
 #define MEM_VA_REGIONS 0x1000000000 /* region_reserve takes places from here on */
 #define MEM_VA_REGIONS_END EXO_VA_LIMIT
+
+/*
+ * The lock of all that this header tells of; it nests.  A program needs it only
+ * where several calls belong together, as from mem_slot() to the call that
+ * fills the slot.  Between the two nothing may fault or take another lock.
+ */
+void mem_lock(void);
+void mem_unlock(void);
+
+/* The program is about to have a second thread: exo::task calls this. */
+void mem_threads_begin(void);
 
 /*
  * ---- Frames (frame.c)
@@ -101,6 +115,12 @@ extern struct space space_self;
 int64_t space_map(struct space *space, uint64_t va, uint64_t slot, uint64_t frame, uint64_t count,
                   uint64_t flags);
 
+/*
+ * Map one frame of this program's own, as zeroes: no thread sees it before it
+ * is clear.
+ */
+int64_t space_map_clear(struct space *space, uint64_t va, uint64_t frame, uint64_t rights);
+
 /* Unmap `count` pages, which may be absent; EXO_COUNT_LARGE may be set in it.  TABLEs stay. */
 int64_t space_unmap(struct space *space, uint64_t va, uint64_t count);
 
@@ -115,12 +135,27 @@ int64_t space_protect(struct space *space, uint64_t va, uint64_t count, uint64_t
  */
 uint64_t space_frames(uint64_t va, uint64_t count, uint64_t *frames, bool *large);
 
+/* Frames that somebody may name. */
+struct frame_range {
+    uint64_t first;
+    uint64_t count;
+};
+
+/*
+ * Read the page table of another space, whose ROOT is the frame `root`: the
+ * frame behind the page at va, and its PAGE rights in *rights; or 0.  It
+ * believes only in frames of `within`, which this program holds and the space's
+ * own program may write as it likes.
+ */
+uint64_t space_frame_of(uint64_t root, uint64_t va, struct frame_range within, uint64_t *rights);
+
 /* ---- Regions (region.c) */
 struct region;
 
 /*
  * A policy: make the page at `va` present so that the instruction can go on.
- * Runs as a sys_handler does: on the exception stack, and it must not fault.
+ * Runs as a sys_handler does, on the exception stack, with mem_lock taken, and
+ * it must not fault.  Another thread may have made the page present since.
  * Returns false to refuse.
  */
 typedef bool region_fault(struct region *region, uint64_t va, uint64_t cause);
@@ -165,7 +200,8 @@ bool region_retry(uint64_t va);
  * ---- Memory managers (demand/, large/, or one of yours)
  *
  * What a manager must define; a program links one.  It gives frames to
- * anonymous regions and takes them back.  The pages read as zeroes.
+ * anonymous regions and takes them back.  The pages read as zeroes.  All of it
+ * is called with mem_lock taken.
  */
 extern const char manager_name[];
 
@@ -195,7 +231,10 @@ void mem_release(void *memory);
 void *mem_map_frames(uint64_t slot, uint64_t frame, uint64_t count, uint64_t rights);
 void mem_unmap_frames(void *memory);
 
-/* An EMPTY slot to name as `into`; adds a CAPS frame when there is none.  Or an error. */
+/*
+ * An EMPTY slot to name as `into`; adds a CAPS frame when there is none.  Or an
+ * error.  With several threads mem_lock must be held until the slot is filled.
+ */
 int64_t mem_slot(void);
 
 /* ---- What the kernel exposes (info.c) */

@@ -4,9 +4,11 @@
  * otherwise.
  *
  * Call stubs, the program's own pages that the kernel or its parent placed
- * (INFO, ENV, CTX, the start block), its capability slots, the console, and
- * the way from an exception to a C function.  It allocates no memory and sets
- * no policy.  It needs nothing of the libraries above it.
+ * (INFO, ENV, CTX, the start block), its capability slots, the console, the
+ * way from an exception or the end of a slice to a C function, and what several
+ * threads need to share all that: a structure a thread, and locks.  It
+ * allocates no memory and sets no policy.  It needs nothing of the libraries
+ * above it.
  *
  * A program begins in crt0.S, which calls sys_begin(): memory hook,
  * constructors, main, exit.
@@ -40,6 +42,7 @@
 #define SYS_SLOT_LOCK 3    /* PAGE R W: one frame, the console lock */
 #define SYS_SLOT_LENT 4    /* what else the parent lends, in its order */
 #define SYS_LENT_MAX 4
+#define SYS_SLOT_SELF 8 /* ENV CALL NOTIFY CONTROL: the program's first thread itself */
 
 /* Words of exo_ctx.program that parent and child agree on. */
 #define SYS_WORD_STATUS 0 /* exit status, 0 to 255 */
@@ -65,7 +68,7 @@ struct sys_start {
     uint64_t lent[SYS_LENT_MAX];
     uint64_t lock_frame; /* what `lock` is for */
     uint64_t argument_count;
-    uint64_t reserved;
+    uint64_t self; /* of SYS_SLOT_SELF */
 };
 _Static_assert(sizeof(struct sys_start) == 128, "parent and child agree on the start block");
 
@@ -80,8 +83,14 @@ struct exo_result {
     uint64_t detail;
 };
 
-/* The calls, one stub each; docs/abi.md has their rules. */
+/*
+ * The calls, one stub each; docs/abi.md has their rules.  exo_pct_call,
+ * exo_pct_call_until and exo_pct_reply are there too, for assembly only: their
+ * registers are not those of a C function.
+ */
 _Noreturn void exo_resume(void);
+struct exo_result exo_wait(uint64_t mask, uint64_t deadline);
+struct exo_result exo_notify(uint64_t env, uint64_t bits);
 struct exo_result exo_yield(uint64_t env);
 struct exo_result exo_null(void);
 struct exo_result exo_cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t count,
@@ -109,9 +118,63 @@ struct exo_result exo_slice_bind(uint64_t slot, uint64_t row, uint64_t env);
 struct exo_result exo_debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high);
 struct exo_result exo_shutdown(uint64_t slot, uint64_t status);
 
-/* The pages at their fixed places. */
-static inline struct exo_ctx *sys_ctx(void) { return (struct exo_ctx *)EXO_VA_CTX; }
+/* ---- Protected control transfer (transfer.S) */
 
+/* The six words that go with a call, and those that come with its answer. */
+struct sys_words {
+    uint64_t word[6];
+};
+
+/*
+ * Call an environment that accepts calls, through an ENV handle with CALL.  It
+ * runs in this slice.  Returns 0 with the answer in *words, or an enum
+ * exo_error, and then *words is as before.  The registers that are no words
+ * hold nothing of the caller when it is entered.
+ */
+int64_t sys_call(uint64_t env, struct sys_words *words);
+
+/* The same, but it ends with TIMEOUT when the time counter reaches the deadline. */
+int64_t sys_call_until(uint64_t env, struct sys_words *words, uint64_t deadline);
+
+/*
+ * Answer the call that is being served, if there is one, and wait for the
+ * next.  Returns the caller's ENV frame with its words in *words; or 0, when
+ * this environment was stopped and started meanwhile.
+ */
+uint64_t sys_reply(struct sys_words *words);
+
+/* ---- Threads, as this library sees them */
+
+/*
+ * What an exception calls.  It runs on the exception stack with the upcall
+ * masked, so it must not fault; `ctx` has the record, and what it changes
+ * there (exception_pc, say) holds when the program goes on.  It returns true to
+ * go on, false when the exception is not its.
+ */
+typedef bool sys_handler(struct exo_ctx *ctx, uint64_t cause, uint64_t value);
+
+/*
+ * What is each thread's own.  A program begins with one thread, whose
+ * environment leads the space and whose CTX lies at EXO_VA_CTX; the others
+ * (exo/thread.h) are environments that joined, each with its copy of the
+ * thread-local variables, of which this is one.  tp points at that copy, so a
+ * program must not change tp.
+ */
+struct sys_thread {
+    struct exo_ctx *ctx;    /* its CTX frame; first, for exception.S */
+    uint64_t env;           /* ENV handle by which others notify it; EXO_NONE: they cannot */
+    uint64_t env_frame;     /* its name; 0 in the first thread of a space without libexo */
+    sys_handler *slice_end; /* of sys_slice_handler_set */
+};
+extern _Thread_local struct sys_thread sys_thread;
+
+/* Whether this is the thread that the program began with. */
+static inline bool sys_is_first(void) { return sys_thread.ctx == (struct exo_ctx *)EXO_VA_CTX; }
+
+/* The CTX frame of this thread. */
+static inline struct exo_ctx *sys_ctx(void) { return sys_thread.ctx; }
+
+/* The ENV frame of the first thread, which has the slots of all. */
 static inline const struct exo_env *sys_env(void) { return (const struct exo_env *)EXO_VA_ENV; }
 
 static inline const struct exo_info *sys_info(void) { return (const struct exo_info *)EXO_VA_INFO; }
@@ -133,6 +196,29 @@ static inline uint64_t sys_instructions(void) {
     uint64_t value;
     __asm__ volatile("rdinstret %0" : "=r"(value));
     return value;
+}
+
+/* ---- Time */
+
+/* The time counter now, in ticks. */
+static inline uint64_t sys_time(void) {
+    uint64_t value;
+    __asm__ volatile("rdtime %0" : "=r"(value));
+    return value;
+}
+
+#define SYS_SECOND 1000000000ul /* nanoseconds */
+
+/* Ticks of so many nanoseconds (up to hours), rounded up. */
+static inline uint64_t sys_ticks(uint64_t nanoseconds) {
+    uint64_t hz = sys_info()->timebase_hz, rest = nanoseconds % SYS_SECOND;
+    return nanoseconds / SYS_SECOND * hz + (rest * hz + SYS_SECOND - 1) / SYS_SECOND;
+}
+
+/* Nanoseconds of so many ticks. */
+static inline uint64_t sys_nanoseconds(uint64_t ticks) {
+    uint64_t hz = sys_info()->timebase_hz;
+    return ticks / hz * SYS_SECOND + ticks % hz * SYS_SECOND / hz;
 }
 
 /*
@@ -173,14 +259,6 @@ int64_t sys_slot_find(void);
  */
 int64_t sys_slots_add(uint64_t slot, uint64_t frame);
 
-/*
- * What an exception calls.  It runs on the exception stack with the upcall
- * masked, so it must not fault; `ctx` has the record, and what it changes
- * there (exception_pc, say) holds when the program goes on.  It returns true to
- * go on, false when the exception is not its.
- */
-typedef bool sys_handler(struct exo_ctx *ctx, uint64_t cause, uint64_t value);
-
 /* RISC-V's causes (privileged specification, scause). */
 #define SYS_CAUSE_FETCH_ACCESS 1
 #define SYS_CAUSE_ILLEGAL 2
@@ -201,6 +279,86 @@ const char *sys_cause_text(uint64_t cause);
  * stops the program with its record kept, for its parent to show.
  */
 sys_handler *sys_handler_set(uint64_t cause, sys_handler *handler);
+
+/*
+ * From now on the end of this thread's slices calls `handler`,
+ * EXO_GRACE_NANOSECONDS before, as an exception with cause EXO_CAUSE_SLICE
+ * does; its answer means nothing.  NULL: no longer.  What it does not finish
+ * in time it finishes in the next slice.
+ */
+void sys_slice_handler_set(sys_handler *handler);
+
+/*
+ * Between these two, which nest, the end of a slice is only noted.  The last
+ * sys_critical_end gives up what is left of a slice that was to end, so who
+ * keeps the section short is not stopped in it.  It is a courtesy: at the end
+ * of the slice the kernel stops the program anyway.
+ */
+static inline void sys_critical_begin(void) {
+    sys_ctx()->critical++;
+    __asm__ volatile("" ::: "memory");
+}
+
+static inline void sys_critical_end(void) {
+    struct exo_ctx *ctx = sys_ctx();
+
+    __asm__ volatile("" ::: "memory");
+    if (--ctx->critical || !ctx->slice_pending) return;
+    ctx->slice_pending = 0;
+    exo_yield(EXO_NONE);
+}
+
+/* ---- Waiting for another thread (waiter.c, lock.c) */
+
+/* Event bits of each thread that libexo uses itself; a program has those below. */
+#define SYS_EVENT_GRANT 55   /* a waiter was granted */
+#define SYS_EVENT_HANDLER 54 /* ... one that waits in an exception handler */
+#define SYS_EVENT_JOB 53     /* a job begins (exo/schedule.h) */
+#define SYS_EVENTS_FREE 53   /* the program's own: so many, from bit 0 on */
+
+/*
+ * A thread that waits for another to grant it something.  It is made on the
+ * waiter's stack, shown to others, and granted once: after that it is gone.
+ */
+struct sys_waiter {
+    struct sys_waiter *next; /* the queue's own */
+    uint64_t env;
+    uint64_t event;
+    uint32_t granted;
+};
+
+void sys_waiter_begin(struct sys_waiter *waiter);
+
+/* Sleep until it is granted or the deadline comes; whether it was granted. */
+bool sys_waiter_wait(struct sys_waiter *waiter, uint64_t deadline);
+
+/* Let it go on.  The grantor must hold nothing that the waiter may destroy. */
+void sys_waiter_grant(struct sys_waiter *waiter);
+
+/*
+ * A lock between threads: the first to ask is the first to get it, and who must
+ * wait sleeps.  Zero is free.  Without a second thread that wants it each of
+ * the two functions is one atomic instruction.
+ */
+struct sys_lock {
+    uint64_t word; /* 0: free; 1: taken; else taken, and 1 + the address of the last waiter */
+};
+
+void sys_lock_take(struct sys_lock *lock);
+void sys_lock_give(struct sys_lock *lock);
+
+/* The same for who may have it already: given back as often as it was taken. */
+struct sys_nested_lock {
+    struct sys_lock lock;
+    uint64_t depth;
+    const struct sys_thread *owner;
+};
+
+void sys_nested_take(struct sys_nested_lock *lock);
+void sys_nested_give(struct sys_nested_lock *lock);
+
+/* Write out what this thread's stdout still holds. */
+void sys_console_flush(void);
 
 /*
  * Write to the console, as one piece when all programs keep to the lock.

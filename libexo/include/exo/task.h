@@ -5,12 +5,12 @@
  * A task is built from a run of the caller's frames: three become its ENV, CTX
  * and ROOT, a few its page tables, some hold its image, and all of them are
  * lent to it, so that it can do with its memory what the caller did with its
- * own.  Nothing runs before task_start.  There is no preemption: a program
- * without a row of a hart runs when somebody yields to it, and until it
- * yields, ends or faults.
+ * own.  Nothing runs before task_start.  A task with a row of a hart runs there
+ * by itself; one without runs when somebody yields to it, and until it waits,
+ * ends or faults, or the slice it was given is over.
  */
 #pragma once
-#include <exo/mem.h>
+#include <exo/row.h>
 
 /* A range that the caller holds and lends on. */
 struct task_lend {
@@ -18,6 +18,7 @@ struct task_lend {
     uint64_t first;
     uint64_t count;
     uint64_t rights; /* by class */
+    uint64_t events; /* of class ENV: the event bits that the child may set */
 };
 
 struct task_options {
@@ -31,12 +32,15 @@ struct task_options {
 #define TASK_FRAMES_DEFAULT 1024 /* 4 MiB */
 #define TASK_NO_ROW (~0ul)
 
+#define TASK_NAME_BYTES 48 /* of a file of the archive, with its zero byte */
+
 struct task {
     uint64_t env;       /* handle: its first ENV capability */
     uint64_t env_frame; /* its first frame, and the name of the environment */
     uint64_t frame_count;
     uint64_t row;        /* row that it is bound to, or TASK_NO_ROW */
     struct exo_ctx *ctx; /* its CTX frame, mapped here */
+    char file[TASK_NAME_BYTES];
 };
 
 /* Errors beside enum exo_error; TASK_EELF - n stands for the enum elf_error -n. */
@@ -62,10 +66,22 @@ int64_t task_start(struct task *task);
 /* The same, and bind it to a row (hart index * EXO_ROWS + row) of a SLICE capability. */
 int64_t task_start_on(struct task *task, uint64_t slice, uint64_t row);
 
+/*
+ * The same, and take a free row for it: on this hart or ROW_ANY_HART, held with
+ * these EXO_SLICE rights.  EXO_EFULL, and it is not started, when there is none.
+ */
+int64_t task_start_taking(struct task *task, uint64_t hart, uint64_t rights);
+
+/* The range to lend so that a child can notify this program's first thread of these event bits. */
+struct task_lend task_lend_self(uint64_t events);
+
+/* ... or notify another task of its caller. */
+struct task_lend task_lend_task(const struct task *task, uint64_t rights, uint64_t events);
+
 enum task_state {
     TASK_STOPPED, /* never started, or stopped by somebody */
     TASK_READY,
-    TASK_RUNNING,
+    TASK_RUNNING, /* or waiting for something */
     TASK_FAULTED, /* stopped by an exception that it does not handle */
     TASK_EXITED,  /* or killed */
     TASK_GONE,    /* reaped by somebody else; its status is lost */
@@ -76,13 +92,42 @@ enum task_state task_state(const struct task *task);
 /* Whether it will not run again by itself. */
 bool task_has_ended(const struct task *task);
 
-/* Run tasks that were started until all have ended: those without a row by turns on this hart. */
+/*
+ * Return when all of these have ended.  Those without a row run by turns in
+ * this thread's slices; while there is none of them this thread sleeps.
+ */
 void task_run(struct task *tasks, uint64_t count);
+
+/*
+ * Sleep until a task may have ended, or the deadline.  The kernel tells the
+ * first thread, of all tasks of the program together; another one looks now and
+ * then.  So look at all again after it.
+ */
+void task_wait(uint64_t deadline);
 
 /* Exit status, 0 to 255, of a task that has exited. */
 int task_status(const struct task *task);
 
-/* Print one line about a task that has faulted: cause, place, registers. */
+/*
+ * Copy bytes of a task's memory, where they lie in frames that were lent to it
+ * at its start; how many, from the first on, that were.
+ */
+uint64_t task_read(const struct task *task, uint64_t va, void *to, uint64_t bytes);
+
+#define TASK_CALLS_MAX 32
+
+/*
+ * The places in its code where a STOPPED task is: pc, then the return addresses
+ * of the functions that have not returned, along their frame pointers.  Nothing
+ * there is believed.  Returns how many, at most TASK_CALLS_MAX.
+ */
+uint64_t task_calls(const struct task *task, uint64_t *places);
+
+/*
+ * Print about a task that has faulted: a line with cause and place, a few with
+ * its registers, and one of the form `backtrace: FILE PLACE...`, which
+ * scripts/run explains.
+ */
 void task_show_fault(const struct task *task, const char *name);
 
 /*

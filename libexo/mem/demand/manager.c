@@ -8,7 +8,6 @@
  * promise.
  */
 #include <exo/mem.h>
-#include <string.h>
 
 #define LARGE_BYTES (EXO_GROUP_FRAMES * EXO_FRAME_BYTES)
 #define ROOT_ENTRY_BYTES ((uint64_t)LARGE_BYTES << EXO_GROUP_SHIFT)
@@ -52,14 +51,13 @@ static bool demand_fault(struct region *region, uint64_t va, uint64_t cause) {
     if (va - region->first >= region->usable) return false;
     va &= ~PAGE_MASK;
     uint64_t frame = promised_frame(region);
-    int64_t error = space_map(&space, va, frame_slot(frame), frame, 1, region->rights);
+    int64_t error = space_map_clear(&space, va, frame, region->rights);
     if (error < 0) {
         frame_free(frame, 1);
         frame_promise(1);
         region->context = (void *)((uint64_t)region->context + 1);
         return error == EXO_EPRESENT && region_retry(va);
     }
-    memset((void *)va, 0, EXO_FRAME_BYTES);
     return true;
 }
 
