@@ -32,6 +32,10 @@
 
 #include "hart.h"
 
+/* Of a word that another hart may access at the same time; no order is implied. */
+#define read_once(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#define write_once(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
+
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 

@@ -11,7 +11,7 @@
 #define SHRINK_STEP 8  /* slots that one call shortens on its way down */
 #define ROWS_STEP 64   /* rows that one call unbinds */
 #define WALK_STEP 64   /* children that one call looks at */
-#define MARK_STEP 16   /* slots whose holders one call tells */
+#define MARK_STEP 8    /* slots whose holders one call tells */
 #define QUIET_NAMES 64 /* up to so many frames are looked at, to spare a sweep */
 
 void cut_walk(struct exo_cap *slot, uint64_t from, uint8_t pass) {
@@ -39,7 +39,8 @@ static struct exo_cap *walk_find(struct exo_cap *slot, bool spare, unsigned *bud
  */
 static int64_t walk_promises(struct exo_cap *slot, uint64_t from) {
     unsigned budget = WALK_STEP;
-    if (slot->pass == EXO_PASS_NONE || slot->pass == EXO_PASS_MARK || slot->reach != from) {
+    bool looks = slot->pass == EXO_PASS_KEEP || slot->pass == EXO_PASS_CUT;
+    if (!looks || slot->reach != from) {
         bool promised = slot->child && from < slot->first + slot->keep;
         cut_walk(slot, from, promised ? EXO_PASS_KEEP : EXO_PASS_CUT);
     }
@@ -212,13 +213,12 @@ static void slot_mark(struct exo_cap *slot, uint64_t from, uint64_t due) {
 
 /*
  * One step of marking all below a slot that reaches past `from`.  The way is
- * kept in the slots' own walks, so who restarts one of these only repeats some
- * of it.  Returns whether it is finished.
+ * kept in the slots' own walks.  Returns whether it is finished.
  */
 static bool mark_below(struct exo_cap *top, uint64_t from, uint64_t due) {
     unsigned marked = 0;
     struct exo_cap *slot = top;
-    if (top->pass != EXO_PASS_MARK || top->reach != from) cut_walk(top, from, EXO_PASS_MARK);
+    if (top->pass != EXO_PASS_TELL || top->reach != from) cut_walk(top, from, EXO_PASS_TELL);
     for (unsigned budget = WALK_STEP; budget && marked < MARK_STEP; budget--) {
         if (!slot->walk) {
             slot->pass = EXO_PASS_NONE;
@@ -231,12 +231,15 @@ static bool mark_below(struct exo_cap *top, uint64_t from, uint64_t due) {
         struct exo_cap *child = cap_at(slot->walk);
         bool live = EXO_CAP_STATE(child->word) == EXO_SLOT_LIVE &&
                     EXO_CAP_CLASS(child->word) != EXO_CLASS_DONATION;
-        if (!live || cap_end(child) <= from) {
+        bool told = child->due == due && child->from <= from;
+        bool telling = told && child->pass == EXO_PASS_MARK && child->reach == from;
+        /* Who disturbs the walk over its children keeps only these from being told. */
+        if (!live || cap_end(child) <= from || (told && !telling)) {
             slot->walk = cap_next(child);
             continue;
         }
         slot = child;
-        if (child->pass == EXO_PASS_MARK && child->reach == from && child->due == due) continue;
+        if (telling) continue;
         slot_mark(child, from, due);
         marked++;
     }
@@ -250,7 +253,7 @@ struct result cap_revoke(uint64_t handle, uint64_t from, uint64_t due) {
     if (!slot || EXO_CAP_STATE(slot->word) != EXO_SLOT_LIVE) goto out;
     result.value = EXO_ERANGE;
     if (from < slot->first || from > slot->first + slot->count) goto out;
-    bool asks = due > arch_time(), marking = slot->pass == EXO_PASS_MARK && slot->reach == from;
+    bool asks = due > arch_time(), marking = slot->pass == EXO_PASS_TELL && slot->reach == from;
     result.value = asks && marking ? 0 : walk_promises(slot, from);
     if (!result.value && asks) {
         result.value = EXO_EAGAIN;

@@ -32,10 +32,10 @@ static void init_check(const struct exo_env *env, const char *end) {
     if (env->frame == info->init_env) arch_stop(end);
 }
 
-/* Tell who holds the first ENV capability, unless that is the caller.  Under TREE. */
-static void env_report(const struct exo_env *env) {
+/* Tell who holds the first ENV capability, unless it is `but`.  Under TREE. */
+static void env_report(const struct exo_env *env, const struct exo_env *but) {
     struct exo_env *holder = env->first_cap ? cap_home(cap_at((uint32_t)env->first_cap)) : NULL;
-    if (holder && holder != arch_hart()->space) event_post(holder, 1ul << EXO_EVENT_CHILD);
+    if (holder && holder != but) event_post(holder, 1ul << EXO_EVENT_CHILD);
 }
 
 void env_kill(struct exo_env *env) {
@@ -46,7 +46,7 @@ void env_kill(struct exo_env *env) {
         arch_ipi(harts[env_hart(old)]);
     else
         call_break(env);
-    env_report(env);
+    env_report(env, arch_hart()->space);
 }
 
 void env_put_quietly(struct hart *hart, struct exo_env *env, uint64_t state) {
@@ -81,7 +81,7 @@ static struct exo_env *env_leave(struct hart *hart, uint64_t flag, uint64_t stat
     lock_take(&tree_lock); /* keeps the frame from being released */
     __atomic_fetch_or(hart->state, flag, __ATOMIC_RELAXED);
     env_release(hart, state);
-    env_report(env);
+    env_report(env, NULL);
     lock_release(&tree_lock);
     return slice_wait(hart);
 }

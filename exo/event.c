@@ -9,7 +9,7 @@
 
 /* Clear the events of a mask and return those that were set. */
 static uint64_t event_take(struct exo_env *env, uint64_t mask) {
-    if (!(__atomic_load_n(&env->events, __ATOMIC_RELAXED) & mask)) return 0;
+    if (!(read_once(env->events) & mask)) return 0;
     return __atomic_fetch_and(&env->events, ~mask, __ATOMIC_SEQ_CST) & mask;
 }
 
@@ -22,7 +22,7 @@ static inline bool event_claim(struct hart *hart, uint64_t frame, uint64_t bits)
     __atomic_fetch_or(&env->events, bits, __ATOMIC_SEQ_CST);
     uint64_t word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED); /* after the events */
     if (!env_sleeps(word, EXO_STATE_WAIT)) return false;
-    if (!(__atomic_load_n(&env->mask, __ATOMIC_RELAXED) & bits)) return false;
+    if (!(read_once(env->mask) & bits)) return false;
     if (!env_claim_word(hart, frame, word)) return false;
     struct exo_ctx *ctx = arch_pointer(env->ctx);
     uint64_t mask = env->mask; /* only now it is that of the wait which was claimed */
@@ -42,27 +42,23 @@ struct result env_wait(uint64_t mask, uint64_t deadline) {
     struct exo_env *env = arch_hart()->env;
     uint64_t taken = event_take(env, mask);
     if (taken || (deadline != EXO_NEVER && deadline <= arch_time())) return answer((int64_t)taken);
-    __atomic_store_n(&env->mask, mask, __ATOMIC_RELAXED);
-    env->deadline = deadline;
+    write_once(env->mask, mask);
+    write_once(env->deadline, deadline);
     return (struct result){0, env->frame};
 }
 
 void deadline_set(struct hart *hart, struct exo_env *env, uint64_t deadline) {
-    env->deadline = deadline;
+    write_once(env->deadline, deadline);
     if (deadline == EXO_NEVER) return;
     env->last = 0; /* hart_enter forgets the deadline, the fast paths do not */
-    uint64_t first = __atomic_load_n(&hart->deadline, __ATOMIC_RELAXED);
-    while (deadline < first &&
-           !__atomic_compare_exchange_n(&hart->deadline, &first, deadline, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_RELAXED)) {
-    }
+    deadline_lower(hart, deadline);
 }
 
 void deadline_tell(const struct hart *hart, const struct exo_env *env, uint64_t deadline) {
     if (deadline == EXO_NEVER) return;
     /* Read now, since a row that was bound or emptied before was not told of the deadline. */
-    uint64_t rows = __atomic_load_n(&env->rows, __ATOMIC_RELAXED);
-    if (!(rows >> hart->index & 1)) slice_look(rows);
+    uint64_t rows = read_once(env->rows);
+    if (!(rows >> hart->index & 1)) slice_look(env);
 }
 
 struct exo_env *wait_sleep(void) {
@@ -121,7 +117,8 @@ struct result env_notify(uint64_t handle, uint64_t bits) {
 /* The deadline of a sleeper with this state word has passed: wake it, unless somebody else does. */
 static void deadline_end(struct hart *hart, struct exo_env *env, uint64_t word, uint64_t now) {
     if (!env_claim_word(hart, frame_of(env), word)) return;
-    bool due = env->deadline <= now; /* else it was woken and sleeps anew, by the same word */
+    bool due =
+        read_once(env->deadline) <= now; /* else it was woken and sleeps anew, by the same word */
     if (env_state(word) == EXO_STATE_WAIT)
         env_answer(env, (int64_t)event_take(env, env->mask));
     else
@@ -131,24 +128,21 @@ static void deadline_end(struct hart *hart, struct exo_env *env, uint64_t word, 
 
 void hart_deadlines(struct hart *hart) {
     uint64_t now = arch_time(), first = EXO_NEVER, woken = 0;
-    /* Before the look: who stores a deadline meanwhile sets it to 0 again. */
+    /* Before the look: who stores a deadline meanwhile lowers it again. */
     __atomic_store_n(&hart->deadline, EXO_NEVER, __ATOMIC_SEQ_CST);
     struct exo_row *rows = hart->rows;
     for (uint64_t row = 0; row < EXO_ROWS; row++) {
-        uint64_t frame = __atomic_load_n(&rows[row].env, __ATOMIC_RELAXED);
+        uint64_t frame = read_once(rows[row].env);
         if (!frame) continue;
         struct exo_env *env = env_at(frame);
         uint64_t word = __atomic_load_n(frame_state(frame), __ATOMIC_ACQUIRE);
-        if ((word ^ __atomic_load_n(&rows[row].match, __ATOMIC_RELAXED)) >> EXO_ENV_GEN_SHIFT)
-            continue;
+        if ((word ^ read_once(rows[row].match)) >> EXO_ENV_GEN_SHIFT) continue;
         if (!env_sleeps(word, EXO_STATE_WAIT) && !env_sleeps(word, EXO_STATE_CALLING)) continue;
-        uint64_t deadline = __atomic_load_n(&env->deadline, __ATOMIC_RELAXED);
+        uint64_t deadline = read_once(env->deadline);
         if (deadline <= now && woken++ < WAKE_STEP)
             deadline_end(hart, env, word, now);
         else if (deadline < first)
             first = deadline;
     }
-    uint64_t kept = EXO_NEVER;
-    __atomic_compare_exchange_n(&hart->deadline, &kept, first, false, __ATOMIC_SEQ_CST,
-                                __ATOMIC_RELAXED);
+    deadline_lower(hart, first);
 }

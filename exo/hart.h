@@ -46,14 +46,14 @@ struct hart {
     uint64_t since;          /* when `running` was last charged */
     uint64_t end;            /* of the current row's time */
     uint64_t until;          /* when what runs must stop: `end`, or sooner for an urgent row */
-    uint64_t deadline;  /* no sleeper of its rows is due before; another hart may set it to 0 */
-    uint64_t armed;     /* what its timer was set to last */
-    uint64_t row_ticks; /* as in exo_info */
+    uint64_t deadline;       /* no sleeper of its rows is due before; another hart may lower it */
+    uint64_t armed;          /* what its timer was set to last */
+    uint64_t row_ticks;      /* as in exo_info */
     uint64_t grace_ticks;
     uint8_t borrows;             /* what runs is an urgent row's, before the current row goes on */
     uint8_t fills;               /* what runs has the rest of another's row */
     uint8_t told;                /* the end of the slice was announced */
-    uint8_t recall;              /* set by any hart: one of its sleepers may take its row back */
+    uint32_t recall;             /* set by any hart: one of its sleepers may take its row back */
     uint64_t memory;             /* where the kernel sees physical address 0 */
     uint64_t others;             /* mask of the machine's harts but this one, by index */
     struct exo_hart_info *facts; /* of this hart in INFO */

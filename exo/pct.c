@@ -138,7 +138,10 @@ void call_cut(const struct exo_env *space, const struct exo_cap *cap) {
     const struct exo_env *callee = env_at(cap->first);
     lock_take(lock);
     struct exo_env *caller = env_named(callee->caller);
-    bool made = caller && env_leader(caller) == space && caller->call == cap_handle(cap);
+    bool made = caller && env_leader(caller) == space;
+    /* Through this one, or one that is gone: then the call hung on what it was derived from. */
+    struct exo_cap *through = made ? cap_find(env_leader(caller), caller->call) : NULL;
+    made = made && (!through || through == cap || EXO_CAP_STATE(through->word) != EXO_SLOT_LIVE);
     uint64_t word = made ? __atomic_load_n(frame_state(caller->frame), __ATOMIC_RELAXED) : 0;
     made = env_sleeps(word, EXO_STATE_CALLING) && env_hart(word) == callee->frame &&
            env_claim_word(hart, caller->frame, word);

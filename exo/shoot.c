@@ -68,7 +68,7 @@ bool hart_enter_fully(struct hart *hart, struct exo_env *env) {
     hart->env = env;
     hart->ctx = arch_pointer(env->ctx);
     hart->state = frame_state(env->frame);
-    env->deadline = EXO_NEVER;
+    write_once(env->deadline, EXO_NEVER);
     /* Also when it is in that space: a fast path may have begun to enter it. */
     active_entering(hart, leader->frame);
     /* A leader that begins to die after this look sees the hart in active[] and waits for it. */
@@ -80,7 +80,7 @@ bool hart_enter_fully(struct hart *hart, struct exo_env *env) {
     }
     if (hart->space != leader) space_enter(hart, leader);
     /* trap.S enters another space only for a leader that is alone in it, which it knows by this mark. */
-    uint64_t mark = env == leader && !leader->joined ? hart->run : ~hart->run;
+    uint64_t mark = hart->run | (env == leader && !leader->joined ? 0 : EXO_LAST_JOINED);
     if (env->last != mark) {
         __atomic_store_n(&env->last, mark, __ATOMIC_RELAXED);
         arch_instruction_fence();

@@ -86,7 +86,8 @@ static inline bool hart_enter(struct hart *hart, struct exo_env *env) {
     uint64_t last = __atomic_load_n(&env->last, __ATOMIC_RELAXED);
     if (unlikely((last & ~(uint64_t)(EXO_LAST_FLOAT | EXO_LAST_FULL)) != hart->run))
         return hart_enter_fully(hart, env);
-    if (last != hart->run) __atomic_fetch_sub(&env->last, last - hart->run, __ATOMIC_RELAXED);
+    /* Another hart may have cleared it meanwhile (asid_share). */
+    if (last != hart->run) __atomic_fetch_and(&env->last, hart->run, __ATOMIC_RELAXED);
     hart->env = hart->space = env;
     hart->ctx = arch_pointer(env->ctx);
     hart->state = frame_state(frame);

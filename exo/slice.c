@@ -23,34 +23,34 @@ static void row_link(struct exo_row *rows, uint32_t row) {
     do prev = (prev - 1) % EXO_ROWS;
     while (prev != row && !rows[prev].env);
     rows[row].prev = prev;
-    rows[row].next = prev == row ? row : rows[prev].next;
+    write_once(rows[row].next, prev == row ? row : rows[prev].next);
     rows[rows[row].next].prev = row;
-    rows[prev].next = row;
+    write_once(rows[prev].next, row);
 }
 
 void slice_fill(uint64_t row, struct exo_env *env, const struct exo_env *binder, uint64_t flags) {
     uint64_t index = row / EXO_ROWS;
     struct exo_row *bound = &slice_rows[row];
     bound->binder = binder->frame;
-    bound->match = env_word(env->gen, EXO_STATE_READY);
-    bound->flags = flags;
-    bound->left = 0;
+    write_once(bound->match, env_word(env->gen, EXO_STATE_READY));
+    write_once(bound->flags, flags);
+    write_once(bound->left, 0);
     env->row_count[index]++;
-    if (flags & EXO_ROW_URGENT) env->urgent |= 1ul << index;
+    if (flags & EXO_ROW_URGENT) write_once(env->urgent, env->urgent | 1ul << index);
     row_link(harts[index]->rows, row % EXO_ROWS);
     __atomic_store_n(&bound->env, env->frame, __ATOMIC_RELEASE);
-    __atomic_fetch_or(&env->rows, 1ul << index, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&env->rows, 1ul << index, __ATOMIC_SEQ_CST);
 }
 
 static void row_clear(struct hart *hart, struct exo_row *row) {
     struct exo_env *env = env_at(row->env);
-    __atomic_store_n(&row->env, 0, __ATOMIC_RELAXED);
-    hart->rows[row->prev].next = row->next;
+    write_once(row->env, 0);
+    write_once(hart->rows[row->prev].next, row->next);
     hart->rows[row->next].prev = row->prev;
     if (--env->row_count[hart->index]) return;
-    env->urgent &= ~(1ul << hart->index);
-    __atomic_fetch_and(&env->rows, ~(1ul << hart->index), __ATOMIC_RELAXED);
-    slice_look(env->rows); /* its deadline may have been kept here */
+    write_once(env->urgent, env->urgent & ~(1ul << hart->index));
+    __atomic_fetch_and(&env->rows, ~(1ul << hart->index), __ATOMIC_SEQ_CST);
+    slice_look(env); /* its deadline may have been kept here */
 }
 
 bool slice_unbind(uint64_t row) {
@@ -58,8 +58,7 @@ bool slice_unbind(uint64_t row) {
     struct exo_row *bound = &slice_rows[row];
     if (bound->env) row_clear(hart, bound);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (hart == arch_hart() || __atomic_load_n(&hart->running, __ATOMIC_RELAXED) != bound)
-        return true;
+    if (hart == arch_hart() || read_once(hart->running) != bound) return true;
     arch_ipi(hart);
     return false;
 }
@@ -76,18 +75,26 @@ bool slice_forget(struct exo_env *env) {
 
 /* ---- telling harts ---- */
 
+/* An urgent row of this environment that has time left in this round, or NULL. */
+static struct exo_row *urgent_row(const struct hart *hart, uint64_t frame) {
+    for (struct exo_row *row = hart->rows; row < hart->rows + EXO_ROWS; row++)
+        if (read_once(row->env) == frame && read_once(row->flags) & EXO_ROW_URGENT &&
+            read_once(row->left))
+            return row;
+    return NULL;
+}
+
 /* Tell those of these harts that have a row of this environment and could run it now. */
 static void rows_wake(const struct exo_env *env, uint64_t mask) {
     uint64_t frame = frame_of(env);
-    mask &= __atomic_load_n(&env->rows, __ATOMIC_RELAXED);
+    mask &= read_once(env->rows);
     for (uint64_t index = 0; index < hart_count && mask >> index; index++) {
         struct hart *hart = harts[index];
         if (!(mask >> index & 1)) continue;
-        bool owns = __atomic_load_n(&hart->row->env, __ATOMIC_RELAXED) == frame;
-        if (!owns && !(env->urgent >> index & 1) && !__atomic_load_n(&hart->idle, __ATOMIC_RELAXED))
-            continue;
-        __atomic_store_n(&hart->recall, 1, __ATOMIC_RELEASE);
-        arch_ipi(hart);
+        bool could = read_once(hart->idle) || read_once(read_once(hart->row)->env) == frame ||
+                     (read_once(env->urgent) >> index & 1 && urgent_row(hart, frame));
+        /* Who was told and has not looked yet will see this one too. */
+        if (could && !__atomic_exchange_n(&hart->recall, 1, __ATOMIC_SEQ_CST)) arch_ipi(hart);
     }
 }
 
@@ -96,17 +103,27 @@ void slice_wake(const struct exo_env *env, uint64_t mask) {
     /* The rows of whom it serves run it too.  The links are only hints. */
     for (unsigned i = 0; env && i <= EXO_CHAIN_MAX; i++) {
         rows_wake(env, mask);
-        if (!env->caller) break;
-        env = env_named(env->caller);
+        uint64_t caller = read_once(env->caller);
+        env = caller ? env_named(caller) : NULL;
     }
 }
 
-void slice_look(uint64_t rows) {
-    uint64_t index = 0;
+void deadline_lower(struct hart *hart, uint64_t deadline) {
+    uint64_t first = read_once(hart->deadline);
+    while (deadline < first &&
+           !__atomic_compare_exchange_n(&hart->deadline, &first, deadline, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_RELAXED)) {
+    }
+}
+
+void slice_look(const struct exo_env *env) {
+    uint64_t rows = read_once(env->rows), index = 0;
+    uint64_t deadline = read_once(env->deadline);
     while (index < hart_count && !(rows >> index & 1)) index++;
-    if (index == hart_count) return;
-    __atomic_store_n(&harts[index]->deadline, 0, __ATOMIC_SEQ_CST);
-    arch_ipi(harts[index]);
+    if (index == hart_count || deadline == EXO_NEVER) return;
+    struct hart *hart = harts[index];
+    deadline_lower(hart, deadline);
+    if (deadline < read_once(hart->armed) || read_once(hart->idle)) arch_ipi(hart);
 }
 
 /* ---- claiming ---- */
@@ -117,25 +134,20 @@ void slice_look(uint64_t rows) {
  */
 static __attribute__((noinline)) struct exo_env *chain_claim(struct hart *hart, uint64_t frame,
                                                              uint64_t ready) {
-    uint64_t caller = 0;
-    for (unsigned i = 0; i <= EXO_CHAIN_MAX; i++) {
-        uint64_t word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED);
-        if ((word & ~(uint64_t)EXO_FLAG_INCALL) == ready) {
-            struct exo_env *env = env_at(frame);
-            if (caller && env->caller != caller) return NULL;
-            if (!env_claim(hart, frame, word)) return NULL;
-            if (!caller || env->caller == caller) return env;
-            env_put(hart, env, EXO_STATE_READY); /* the call ended meanwhile */
-            return NULL;
-        }
-        if (env_state(word) != EXO_STATE_CALLING || word & EXO_FLAG_KILL) return NULL;
-        if ((word ^ ready) >> EXO_ENV_GEN_SHIFT) return NULL;
+    uint64_t caller = 0, word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED);
+    for (unsigned i = 0; (word & ~(uint64_t)EXO_FLAG_INCALL) != ready; i++) {
+        bool calls = (word & (EXO_STATE_MASK | EXO_FLAG_KILL)) == EXO_STATE_CALLING;
+        if (!calls || (word ^ ready) >> EXO_ENV_GEN_SHIFT || i == EXO_CHAIN_MAX) return NULL;
         caller = frame;
         frame = env_hart(word);
         word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED);
         if (word >> EXO_TAG_SHIFT != EXO_TAG_ENV || !(word & EXO_FLAG_INCALL)) return NULL;
         ready = word >> EXO_ENV_GEN_SHIFT << EXO_ENV_GEN_SHIFT | EXO_STATE_READY;
     }
+    struct exo_env *env = env_at(frame);
+    if ((caller && env->caller != caller) || !env_claim(hart, frame, word)) return NULL;
+    if (!caller || env->caller == caller) return env;
+    env_put(hart, env, EXO_STATE_READY); /* the call ended meanwhile */
     return NULL;
 }
 
@@ -144,9 +156,9 @@ static __attribute__((noinline)) struct exo_env *chain_claim(struct hart *hart, 
  * to it: either who empties the row sees that, or the row is seen empty here.
  */
 static inline uint64_t row_announce(struct hart *hart, struct exo_row *row) {
-    __atomic_store_n(&hart->running, row, __ATOMIC_RELAXED);
+    write_once(hart->running, row);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&row->env, __ATOMIC_RELAXED);
+    return read_once(row->env);
 }
 
 /* Claim and enter what a row has to run. */
@@ -154,7 +166,7 @@ static inline __attribute__((always_inline)) bool row_claim(struct hart *hart,
                                                             struct exo_row *row) {
     uint64_t frame = row_announce(hart, row);
     if (!frame) return false;
-    uint64_t ready = __atomic_load_n(&row->match, __ATOMIC_RELAXED);
+    uint64_t ready = read_once(row->match);
     struct exo_env *env = env_at(frame);
     if (unlikely(!env_claim(hart, frame, ready))) env = chain_claim(hart, frame, ready);
     return env && hart_enter(hart, env);
@@ -173,15 +185,15 @@ static inline void slice_charge(struct hart *hart, uint64_t now) {
         used += hart->grace_ticks / BORROW_COST; /* the switches are on its account too */
         hart->end += used;
     }
-    if (!hart->fills) row->left = row->left > used ? row->left - used : 0;
+    if (!hart->fills) write_once(row->left, row->left > used ? row->left - used : 0);
 }
 
 /* Set the timer for that time or the next deadline, whichever comes first. */
 static inline void timer_set(struct hart *hart, uint64_t first) {
-    uint64_t deadline = __atomic_load_n(&hart->deadline, __ATOMIC_RELAXED);
+    uint64_t deadline = read_once(hart->deadline);
     if (deadline < first) first = deadline;
     if (first == hart->armed) return;
-    hart->armed = first;
+    write_once(hart->armed, first);
     arch_timer(hart, first);
 }
 
@@ -194,10 +206,10 @@ static inline void slice_set(struct hart *hart, uint64_t until) {
 
 /* The next bound row in the order of rows; the row itself if no other is bound. */
 static inline struct exo_row *row_after(const struct hart *hart, struct exo_row *row) {
-    if (likely(row->env)) return &hart->rows[row->next];
+    if (likely(read_once(row->env))) return &hart->rows[read_once(row->next)];
     uint64_t at = (uint64_t)(row - hart->rows), next = at;
     do next = (next + 1) % EXO_ROWS;
-    while (next != at && !hart->rows[next].env);
+    while (next != at && !read_once(hart->rows[next].env));
     return &hart->rows[next];
 }
 
@@ -208,10 +220,13 @@ static inline struct exo_row *row_after(const struct hart *hart, struct exo_row 
  */
 static inline struct exo_row *rows_claim(struct hart *hart, struct exo_row *from, bool turn) {
     struct exo_row *row = from;
+    uint64_t refused = 0;
     for (unsigned i = 0; i < EXO_ROWS; i++) {
         row = row_after(hart, row);
-        if (turn) row->left = hart->row_ticks;
-        if (likely(row_claim(hart, row))) return row;
+        if (turn) write_once(row->left, hart->row_ticks);
+        uint64_t frame = read_once(row->env);
+        if (frame != refused && row_claim(hart, row)) return row;
+        refused = frame; /* many rows of one sleeper are one look */
         if (row == from) break;
     }
     return NULL;
@@ -222,10 +237,14 @@ static inline struct exo_row *rows_claim(struct hart *hart, struct exo_row *from
  * current row is none of these: its owner has its rest anyway.
  */
 static __attribute__((noinline)) bool urgent_claim(struct hart *hart, uint64_t now) {
+    uint64_t refused = 0;
     for (struct exo_row *row = hart->rows; row < hart->rows + EXO_ROWS; row++) {
-        if (!row->env || !(row->flags & EXO_ROW_URGENT) || !row->left) continue;
-        if (row == hart->row && now < hart->end) continue;
+        uint64_t frame = read_once(row->env);
+        bool urgent = read_once(row->flags) & EXO_ROW_URGENT && row->left;
+        if (!frame || frame == refused || !urgent || (row == hart->row && now < hart->end))
+            continue;
         if (row_claim(hart, row)) return true;
+        refused = frame;
     }
     return false;
 }
@@ -243,10 +262,10 @@ static __attribute__((noinline)) bool rest_claim(struct hart *hart) {
 /* Enter what is to run now.  Returns false if there is nothing. */
 static inline bool slice_pick(struct hart *hart) {
     uint64_t now = arch_time(), until;
-    bool look = __atomic_load_n(&hart->recall, __ATOMIC_RELAXED) | hart->borrows;
+    bool look = read_once(hart->recall) | hart->borrows;
     slice_charge(hart, now);
     hart->borrows = hart->fills = 0;
-    __atomic_store_n(&hart->recall, 0, __ATOMIC_RELAXED);
+    if (look) write_once(hart->recall, 0); /* what is set from here on comes with an interrupt */
     if (unlikely(look) && urgent_claim(hart, now)) {
         hart->borrows = 1;
         until = now + hart->running->left;
@@ -256,7 +275,7 @@ static inline bool slice_pick(struct hart *hart) {
     } else {
         struct exo_row *row = rows_claim(hart, hart->row, true);
         if (!row) return false;
-        hart->row = row;
+        write_once(hart->row, row);
         until = hart->end = now + hart->row_ticks;
     }
     struct exo_ctx *ctx = hart->ctx;
@@ -268,18 +287,18 @@ static inline bool slice_pick(struct hart *hart) {
 
 struct exo_env *slice_wait(struct hart *hart) {
     while (unlikely(!slice_pick(hart))) {
-        __atomic_store_n(&hart->running, NULL, __ATOMIC_RELAXED);
+        write_once(hart->running, NULL);
         if (hart->idle) {
             slice_arm(hart);
             arch_wait_for_interrupt();
         } else { /* announced first, then looked again */
             hart_leave(hart);
-            __atomic_store_n(&hart->idle, 1, __ATOMIC_RELAXED);
+            write_once(hart->idle, 1);
             __atomic_thread_fence(__ATOMIC_SEQ_CST);
         }
         hart_deadlines(hart);
     }
-    if (unlikely(hart->idle)) __atomic_store_n(&hart->idle, 0, __ATOMIC_RELAXED);
+    if (unlikely(hart->idle)) write_once(hart->idle, 0);
     return hart->env;
 }
 
@@ -296,45 +315,22 @@ struct exo_env *hart_switch(struct exo_env *env) {
     return env;
 }
 
-/* A woken environment does not run at once. */
-static __attribute__((noinline)) struct result recall_later(struct hart *hart, uint64_t frame) {
-    env_put(hart, env_at(frame), EXO_STATE_READY);
-    return answer(0);
-}
-
-/* It runs by that row, unless it loses the row just now. */
-static inline struct result recall_by(struct hart *hart, struct exo_row *row, uint64_t frame,
-                                      uint64_t now) {
-    struct exo_row *was = hart->running;
-    slice_charge(hart, now);
-    if (unlikely(row_announce(hart, row) != frame)) {
-        hart->running = was;
-        return recall_later(hart, frame);
-    }
-    hart->fills = 0;
-    return (struct result){0, frame};
-}
-
-/* The same by an urgent row with time left, if it has one. */
-static __attribute__((noinline)) struct result recall_urgent(struct hart *hart, uint64_t frame,
-                                                             uint64_t now) {
-    struct exo_row *row = hart->rows, *end = row + EXO_ROWS;
-    while (row < end && !(row->env == frame && row->flags & EXO_ROW_URGENT && row->left)) row++;
-    if (row == end || hart->borrows) return recall_later(hart, frame);
-    struct result result = recall_by(hart, row, frame, now);
-    if (!result.detail) return result;
-    hart->borrows = 1;
-    slice_set(hart, now + row->left);
-    return result;
-}
-
 struct result slice_recall(struct hart *hart, uint64_t frame) {
     uint64_t now = arch_time();
-    if (unlikely(hart->row->env != frame || now >= hart->end || hart->borrows))
-        return recall_urgent(hart, frame, now);
-    struct result result = recall_by(hart, hart->row, frame, now);
-    if (unlikely(hart->told) && result.detail) slice_set(hart, hart->end);
-    return result;
+    bool own = read_once(hart->row->env) == frame && now < hart->end && !hart->borrows;
+    struct exo_row *row = own ? hart->row : hart->borrows ? NULL : urgent_row(hart, frame);
+    if (row) {
+        slice_charge(hart, now);
+        if (likely(row_announce(hart, row) == frame)) {
+            hart->fills = 0;
+            hart->borrows = !own;
+            if (!own || hart->told) slice_set(hart, own ? hart->end : now + row->left);
+            return (struct result){0, frame};
+        }
+        arch_ipi(hart); /* it loses the row just now; what runs is looked at anew */
+    }
+    env_put(hart, env_at(frame), EXO_STATE_READY);
+    return answer(0);
 }
 
 /* ---- the timer ---- */
@@ -348,8 +344,7 @@ bool hart_tick(void) {
     struct hart *hart = arch_hart();
     struct exo_ctx *ctx = hart->ctx;
     uint64_t now = arch_time();
-    if (now >= hart->until || now >= __atomic_load_n(&hart->deadline, __ATOMIC_RELAXED))
-        return true;
+    if (now >= hart->until || now >= read_once(hart->deadline)) return true;
     if (!hart->told && now >= hart->until - hart->grace_ticks) {
         bool masked = ctx->exception_mask || ctx->critical;
         if (ctx->slice_entry && !masked) return true;
@@ -385,24 +380,25 @@ static void slice_announce(struct hart *hart) {
 /* Must the program that runs here leave? */
 static bool slice_is_over(struct hart *hart) {
     uint64_t word = __atomic_load_n(hart->state, __ATOMIC_RELAXED);
-    bool unbound = !__atomic_load_n(&hart->running->env, __ATOMIC_RELAXED);
+    bool unbound = !read_once(hart->running->env);
     if (unbound || word & EXO_FLAG_STOP) return true;
     if (env_is_dying(hart->env)) {
         call_break(hart->env);
         return true;
     }
-    return hart->recall && !hart->borrows;
+    return read_once(hart->recall) && !hart->borrows;
 }
 
 struct exo_env *hart_interrupt(void) {
     struct hart *hart = arch_hart();
     struct exo_env *env = hart->env;
     uint64_t now = arch_time();
-    if (now >= __atomic_load_n(&hart->deadline, __ATOMIC_RELAXED)) hart_deadlines(hart);
+    if (now >= read_once(hart->deadline)) hart_deadlines(hart);
     if (now >= hart->until || slice_is_over(hart)) {
         slice_give_up(hart);
         return slice_wait(hart);
     }
+    __atomic_fetch_and(&env->last, ~(uint64_t)EXO_LAST_FULL, __ATOMIC_RELAXED); /* it goes on */
     if (!hart->told && now >= hart->until - hart->grace_ticks) slice_announce(hart);
     slice_arm(hart);
     return env;
@@ -428,7 +424,7 @@ struct exo_env *env_yield(uint64_t handle) {
     struct exo_env *env = hart->env, *target = NULL;
     if (handle == EXO_NONE) {
         env_answer(env, 0);
-        if (!hart->fills) hart->running->left = 0;
+        if (!hart->fills) write_once(hart->running->left, 0);
         if (!hart->fills && !hart->borrows) hart->end = 0;
         slice_give_up(hart);
         return slice_wait(hart);
@@ -463,7 +459,7 @@ static int64_t bind_check(struct hart *hart, const struct exo_cap *cap, uint64_t
     error = bind_target(hart, env, target);
     if (error) return error;
     struct hart *runner = harts[row / EXO_ROWS];
-    bool running = __atomic_load_n(&runner->running, __ATOMIC_RELAXED) == &slice_rows[row];
+    bool running = read_once(runner->running) == &slice_rows[row];
     if (slice_rows[row].env) return EXO_EBUSY;
     if (!running || runner == hart) return 0;
     arch_ipi(runner); /* what it runs has lost the row */
@@ -478,7 +474,7 @@ struct result slice_bind(uint64_t slot, uint64_t row, uint64_t env) {
     if (env == EXO_UNBIND) return tree_give(slice_unbind(row) ? 0 : EXO_EAGAIN);
     bool urgent = EXO_CAP_RIGHTS(cap->word) & EXO_SLICE_URGENT;
     slice_fill(row, target, space, urgent ? EXO_ROW_URGENT : 0);
-    slice_look(target->rows); /* a sleeper's deadline is this hart's affair too from now on */
+    slice_look(target); /* it may sleep with a deadline that no hart watched */
     slice_wake(target, SLICE_ALL);
     return tree_give(0);
 }

@@ -51,8 +51,11 @@ static inline void slice_give_up(struct hart *hart) {
     if (hart->others) slice_wake(env, hart->others);
 }
 
-/* A sleeper with rows on these harts, and none here, got a deadline: one of them must look at it. */
-void slice_look(uint64_t rows);
+/* If it sleeps, its deadline is watched by a hart that has a row of it from now on. */
+void slice_look(const struct exo_env *env);
+
+/* This hart looks at its sleepers no later than then. */
+void deadline_lower(struct hart *hart, uint64_t deadline);
 
 /*
  * An environment that this hart has claimed was woken.  If it owns the current

@@ -9,6 +9,8 @@
  * address: writing satp makes the very next fetch fault, and stvec holds the
  * virtual address to go on at.
  */
+#include <exo/abi.h>
+
 #include "offsets.h"
 
 #define SIE_SSIE_STIE 0x22 /* software and timer interrupts */
@@ -126,8 +128,12 @@ hart_begin:
     mv tp, a0
     ld sp, HART_STACK(tp)
     csrw sscratch, tp
+    ld t0, HART_FACTS(tp)
+    ld t0, FACTS_FLAGS(t0)
+    andi t0, t0, EXO_HART_FLOAT
+    beqz t0, 1f
     lla t0, float_trap_entry
-    sd t0, HART_FLOAT_TRAP(tp)
+1:  sd t0, HART_FLOAT_TRAP(tp)
     lla t0, trap_entry
     sd t0, HART_TRAP(tp)
     csrw stvec, t0

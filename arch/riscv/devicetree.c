@@ -132,6 +132,13 @@ static uint64_t property_number(const struct reader *reader, uint32_t depth, str
     return value.length == 4 || value.length == 8 ? number_read(value.bytes, value.length / 4) : 0;
 }
 
+/* Do the letters after "rv64" name floating point of double precision? */
+static bool isa_has_double(struct text isa) {
+    for (uint32_t i = 4; i < isa.length && isa.bytes[i] != '_' && isa.bytes[i] != '\0'; i++)
+        if (isa.bytes[i] == 'd' || isa.bytes[i] == 'g') return true;
+    return false;
+}
+
 /* Whether `string` is among the strings of a property. */
 static bool property_has(const struct reader *reader, struct text name, const char *string) {
     return list_has(property(reader, name), '\0', string);
@@ -216,8 +223,10 @@ static void hart_add(const struct reader *reader, struct exo_info *facts, uint64
     uint32_t index = id.address == boot_hart ? 0 : facts->hart_count;
     if (index == EXO_HARTS_MAX) return;
     facts->hart_count += index != 0;
-    bool sstc = list_has(property(reader, TEXT("riscv,isa")), '_', "sstc");
-    facts->hart[index] = (struct exo_hart_info){.id = id.address, .flags = sstc * EXO_HART_SSTC};
+    struct text isa = property(reader, TEXT("riscv,isa"));
+    uint64_t sstc = list_has(isa, '_', "sstc") ? EXO_HART_SSTC : 0;
+    uint64_t has_double = isa_has_double(isa) ? EXO_HART_FLOAT : 0;
+    facts->hart[index] = (struct exo_hart_info){.id = id.address, .flags = sstc | has_double};
 }
 
 /* The console, if uart.c knows the current node. */

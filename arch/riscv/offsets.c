@@ -31,6 +31,7 @@ void offsets(void) {
     HART(CALLS, calls) HART(ID, id) HART(KEPT, kept)
     HART(ENTERED, entered) HART(TRAP, trap) HART(FLOAT_TRAP, float_trap)
     VALUE(FACTS_SATP_WRITES, offsetof(struct exo_hart_info, satp_writes))
+    VALUE(FACTS_FLAGS, offsetof(struct exo_hart_info, flags))
     VALUE(FACTS_LONGEST, offsetof(struct exo_hart_info, longest))
     ENV(FRAME, frame) ENV(CTX, ctx) ENV(SAVED, saved) ENV(ROWS, rows)
     ENV(LAST, last) ENV(SATP, satp) ENV(LEADER, leader)

@@ -203,15 +203,14 @@
     ENTER_ROOT \frame
     ENTER_ENV
     addi s6, s5, ENV_LAST
-    li s2, -EXO_LAST_FLOAT
-    amoadd.d zero, s2, (s6) /* another hart may have cleared it (asid_share) */
+    li s2, ~EXO_LAST_FLOAT
+    amoand.d zero, s2, (s6) /* another hart may have cleared it (asid_share) */
     jal t3, float_load
     li t3, 0
     j \entered
 .Ljoined\@:
-    add s2, s2, s3
-    addi s2, s2, EXO_LAST_FLOAT + 1
-    bnez s2, \slow
+    addi s2, s2, EXO_LAST_FLOAT - EXO_LAST_JOINED
+    bne s2, s3, \slow
     ld s2, ENV_LEADER(s5)
     ld s4, HART_SPACE(tp)
     add s2, s2, s9
@@ -463,7 +462,7 @@ trap_saved:
     sd t1, ENV_SAVED(t0)
     addi t0, t0, ENV_LAST
     li t1, EXO_LAST_FULL
-    amoadd.d zero, t1, (t0)
+    amoor.d zero, t1, (t0)
     csrr a0, scause
     csrr a1, stval
     bltz a0, 1f
@@ -587,6 +586,9 @@ notify:
     ld sp, HART_USER_SP(tp)
     SAVE_SWITCH
     mv s7, a1
+    .irp register, t1, t2, t3, t4, a1, a2, a3, a4, a5, a6
+    li \register, 0
+    .endr
     ld s8, HART_WORDS(tp)
     ld s9, HART_MEMORY(tp)
     slli s2, s7, 4
@@ -661,7 +663,7 @@ float_save:
     csrw stvec, t2
     addi t0, t0, ENV_LAST
     li t2, EXO_LAST_FLOAT
-    amoadd.d zero, t2, (t0)
+    amoor.d zero, t2, (t0)
     jr t3
 
 /* Load from the CTX in t0 for the environment in s5.  Returns to t3; uses t2. */
@@ -701,14 +703,13 @@ illegal:
     bnez t0, trap_in_kernel
     csrr t0, sstatus
     bltz t0, exception
+    ld t0, HART_FLOAT_TRAP(tp)
+    beqz t0, exception /* this hart has none */
+    csrw stvec, t0
     li t0, SSTATUS_FS
     csrs sstatus, t0
-    csrr t0, sstatus
-    bgez t0, exception /* this hart has none */
     EACH_FLOAT FLOAT_ZERO
     fscsr zero
-    ld t0, HART_FLOAT_TRAP(tp)
-    csrw stvec, t0
     ld t0, HART_USER_T0(tp)
     LEAVE
     .option pop

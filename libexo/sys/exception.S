@@ -19,6 +19,7 @@
 #define AT_RA 72
 #define AT_S0 96
 #define AT_PC 104
+#define VECTOR 2048 /* in CTX */
 
 /* DWARF: "the value at sp + offset", as an expression of 4 bytes or its address, of 3. */
 #define CFA_EXPRESSION 0x0f
@@ -63,6 +64,7 @@ sys_exception_entry:
     .cfi_escape EXPRESSION, 8, 3, OP_SP, LEB(AT_S0)
     addi s0, sp, FRAME
     jal sys_exception
+    bnez a0, crash
     ld t2, 0(sp)
     ld t3, 8(sp)
     ld t4, 16(sp)
@@ -76,5 +78,43 @@ sys_exception_entry:
     ld s0, AT_S0(sp)
     li a7, EXO_CALL_resume
     ecall
+
+/* All registers of the faulting thread to the vector of its CTX, from where they can be set. */
+    .macro TO_VECTOR n, register
+    sd \register, 8 * \n(t1)
+    .endm
+    .macro COPY_TO_VECTOR n, offset, from
+    ld t2, \offset(\from)
+    TO_VECTOR \n, t2
+    .endm
+crash:
+    lui t0, %tprel_hi(sys_thread)
+    add t0, t0, tp, %tprel_add(sys_thread)
+    ld t0, %tprel_lo(sys_thread)(t0)
+    li t1, VECTOR
+    add t1, t1, t0
+    .irp n, 3, 4, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+    TO_VECTOR \n, x\n
+    .endr
+    COPY_TO_VECTOR 0, AT_PC, sp
+    COPY_TO_VECTOR 1, AT_RA, sp
+    COPY_TO_VECTOR 2, AT_SP, sp
+    COPY_TO_VECTOR 5, 24, t0
+    COPY_TO_VECTOR 6, 32, t0
+    COPY_TO_VECTOR 7, 0, sp
+    COPY_TO_VECTOR 8, AT_S0, sp
+    COPY_TO_VECTOR 10, 40, t0
+    COPY_TO_VECTOR 11, 48, t0
+    COPY_TO_VECTOR 12, 40, sp
+    COPY_TO_VECTOR 13, 48, sp
+    COPY_TO_VECTOR 14, 56, sp
+    COPY_TO_VECTOR 15, 80, sp
+    COPY_TO_VECTOR 16, 88, sp
+    COPY_TO_VECTOR 17, 56, t0
+    COPY_TO_VECTOR 28, 8, sp
+    COPY_TO_VECTOR 29, 16, sp
+    COPY_TO_VECTOR 30, 24, sp
+    COPY_TO_VECTOR 31, 32, sp
+    jal sys_crash
     .cfi_endproc
     .size sys_exception_entry, . - sys_exception_entry

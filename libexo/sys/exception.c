@@ -5,17 +5,23 @@
  * An exception that nobody handles must stop the program in a way that its
  * parent sees: the entry is set to 0 and the program goes back to the faulting
  * instruction, which faults again, and the kernel stops it with the record of
- * the real place.
+ * the real place.  The parent is told of the first thread only, so when another
+ * one has the exception the first is given its registers and faults in its
+ * stead.
  */
 #include <exo/sys.h>
 
 #include "sys.h"
 
-/* exception.S reads these three by their place. */
+/* exception.S knows these by their place. */
 _Static_assert(offsetof(struct exo_ctx, exception_pc) == 0 &&
                    offsetof(struct exo_ctx, exception_sp) == 8 &&
                    offsetof(struct exo_ctx, exception_ra) == 16,
                "the record begins with pc, sp and ra");
+_Static_assert(offsetof(struct exo_ctx, exception_t0) == 24 &&
+                   offsetof(struct exo_ctx, exception_a7) == 56 &&
+                   offsetof(struct exo_ctx, vector) == 2048,
+               "so it finds the registers, and where to put them");
 _Static_assert(offsetof(struct sys_thread, ctx) == 0, "exception.S finds the CTX there");
 
 static sys_handler *handlers[SYS_CAUSES];
@@ -47,16 +53,29 @@ sys_handler *sys_handler_set(uint64_t cause, sys_handler *handler) {
     return old;
 }
 
-void sys_exception(void) {
+bool sys_exception(void) {
     struct exo_ctx *ctx = sys_ctx();
     uint64_t cause = ctx->exception_cause;
     sys_handler *handler = cause < SYS_CAUSES ? handlers[cause] : NULL;
 
     if (cause == EXO_CAUSE_SLICE) {
         if (sys_thread.slice_end) sys_thread.slice_end(ctx, cause, ctx->exception_value);
-        return;
+        return false;
     }
-    if (!handler || !handler(ctx, cause, ctx->exception_value)) ctx->exception_entry = 0;
+    if (!handler || !handler(ctx, cause, ctx->exception_value)) {
+        if (!sys_is_first() && sys_start->self != EXO_NONE) return true;
+        ctx->exception_entry = 0;
+    }
+    return false;
+}
+
+void sys_crash(void) {
+    while (exo_env_regs(sys_start->self, EXO_REGS_STOP).value == EXO_EAGAIN) {
+    }
+    ((struct exo_ctx *)EXO_VA_CTX)->exception_entry = 0;
+    exo_env_regs(sys_start->self, EXO_REGS_SET);
+    exo_env_regs(sys_start->self, EXO_REGS_START);
+    for (;;) exo_wait(0, EXO_NEVER);
 }
 
 void sys_slice_handler_set(sys_handler *handler) {

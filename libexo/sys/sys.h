@@ -11,8 +11,13 @@ extern struct sys_start sys_init_start;
 /* exception.S: where the kernel enters; jumps to nothing a C caller may call. */
 void sys_exception_entry(void);
 
-/* exception.c: called by exception.S, on the exception stack. */
-void sys_exception(void);
+/*
+ * exception.c: called by exception.S, on the exception stack.  Whether this
+ * thread cannot go on: then sys_crash follows, with its registers in the vector
+ * of its CTX.
+ */
+bool sys_exception(void);
+_Noreturn void sys_crash(void);
 
 /* exception.c: from now on exceptions of the thread with this CTX reach handlers, on this stack. */
 void sys_exception_begin(struct exo_ctx *ctx, uint64_t stack_end);

@@ -33,6 +33,10 @@ bool host_booted;
 bool host_split;
 bool host_fast;
 void (*host_at_point)(void);
+bool host_points_after;
+#ifdef HOST_THREADS
+uint64_t host_fences;
+#endif
 uint64_t host_interrupt_after;
 char host_console[4096];
 uint64_t host_console_length;
@@ -119,12 +123,30 @@ bool host_root_is_whole(const uint64_t *root) {
     return true;
 }
 
+#ifdef HOST_THREADS
+/* A hart's TLB is walked by it and flushed by others; its walks see entries while these change. */
+#define HOST_RACES __attribute__((no_sanitize("thread")))
+static void tlb_lock(struct host_model *model) {
+    while (__atomic_exchange_n(&model->tlb_locked, true, __ATOMIC_ACQUIRE)) {
+    }
+}
+static void tlb_unlock(struct host_model *model) {
+    __atomic_store_n(&model->tlb_locked, false, __ATOMIC_RELEASE);
+}
+#else
+#define HOST_RACES
+#define tlb_lock(model) ((void)0)
+#define tlb_unlock(model) ((void)0)
+#endif
+
 static void tlb_drop(struct host_model *model, uint64_t asid, bool all) {
     uint64_t kept = 0;
+    tlb_lock(model);
     for (uint64_t i = 0; i < model->tlb_count; i++)
         if (!all && model->tlb[i].asid != asid) model->tlb[kept++] = model->tlb[i];
     model->tlb_count = kept;
     model->tlb_next = 0;
+    tlb_unlock(model);
 }
 
 void host_tlb_flush(uint64_t asid, bool all) {
@@ -164,8 +186,8 @@ static struct host_translation *tlb_add(struct host_model *model, uint64_t asid,
     return entry;
 }
 
-bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame) {
-    struct host_model *model = &host_models[hart];
+HOST_RACES static bool walk_tables(struct host_model *model, uint64_t va, bool write,
+                                   uint64_t *frame) {
     uint64_t table = host_satp_root(model->satp);
     uint64_t asid = host_satp_asid(model->satp);
     if (!table || va >= EXO_VA_LIMIT) return false;
@@ -187,12 +209,20 @@ bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame) {
         uint64_t marks = (uint64_t)PTE_A | (write ? PTE_D : 0);
         if ((pte & marks) != marks) {
             cached->pte |= marks;
-            *entry |= marks;
+            __atomic_fetch_or(entry, marks, __ATOMIC_RELAXED);
         }
         uint64_t offset = va >> EXO_FRAME_SHIFT & ((1ul << 9 * level) - 1);
         *frame = pte_frame(pte) + offset;
         return true;
     }
+}
+
+bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame) {
+    struct host_model *model = &host_models[hart];
+    tlb_lock(model);
+    bool allowed = walk_tables(model, va, write, frame);
+    tlb_unlock(model);
+    return allowed;
 }
 
 /* ---- interrupts ---- */

@@ -48,6 +48,7 @@ struct host_model {
     bool float_live;         /* the program uses floating point since it was entered */
     uint64_t float_register; /* ... of which this stands for all */
     struct result result;    /* of the last call that ended */
+    bool tlb_locked;         /* harts that are threads */
     uint64_t tlb_count;
     uint64_t tlb_next; /* the entry that is replaced when all are in use */
     struct host_translation tlb[HOST_TLB_ENTRIES];

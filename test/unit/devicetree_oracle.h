@@ -132,12 +132,14 @@ static inline void oracle_hart(struct oracle *oracle, int node) {
         fdt_getprop(fdt, node, "mmu-type", NULL) == NULL ||
         oracle_has(fdt, node, "mmu-type", "riscv,none") || !oracle_reg(fdt, node, 0, &id, &size))
         return;
-    bool sstc = false;
+    bool sstc = false, has_double = false;
     int length;
     const char *isa = fdt_getprop(fdt, node, "riscv,isa", &length);
     if (isa != NULL) {
         char *copy = malloc((size_t)length + 1);
         memcpy(copy, isa, (size_t)length);
+        copy[length] = '\0';
+        if (length > 4) has_double = strcspn(copy + 4, "dg") < strcspn(copy + 4, "_");
         for (int i = 0; i < length; i++) copy[i] = copy[i] == '_' ? '\0' : copy[i];
         for (int at = 0; at < length; at += (int)strnlen(copy + at, (size_t)(length - at)) + 1)
             sstc |= length - at > 4 && memcmp(copy + at, "sstc", 5) == 0;
@@ -153,7 +155,7 @@ static inline void oracle_hart(struct oracle *oracle, int node) {
         return;
     }
     facts->hart[index].id = id;
-    facts->hart[index].flags = sstc ? EXO_HART_SSTC : 0;
+    facts->hart[index].flags = (sstc ? EXO_HART_SSTC : 0) | (has_double ? EXO_HART_FLOAT : 0);
 }
 
 static inline void oracle_uart(const void *fdt, int node, struct devicetree *tree) {

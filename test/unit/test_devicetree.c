@@ -81,7 +81,8 @@ static void virt_like(void **state) {
     assert_int_equal(machine->used_count, MACHINE_OTHER + 1);
     range_is(machine->used[MACHINE_OTHER], 0x80000, 128);
     static const uint64_t ids[] = {1, 0, 2, 3};
-    static const uint64_t flags[] = {EXO_HART_SSTC, EXO_HART_SSTC, 0, EXO_HART_SSTC};
+    static const uint64_t flags[] = {EXO_HART_SSTC | EXO_HART_FLOAT, EXO_HART_SSTC | EXO_HART_FLOAT,
+                                     EXO_HART_FLOAT, EXO_HART_SSTC | EXO_HART_FLOAT};
     assert_int_equal(facts->hart_count, 4);
     for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(facts->hart[i].id, ids[i]);
@@ -112,7 +113,7 @@ static void hifive_like(void **state) {
     assert_int_equal(facts->hart_count, 4);
     for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(facts->hart[i].id, i + 1);
-        assert_int_equal(facts->hart[i].flags, 0);
+        assert_int_equal(facts->hart[i].flags, EXO_HART_FLOAT);
     }
     assert_int_equal(facts->timebase_hz, 1000000);
     assert_int_equal(facts->archive_bytes, 0);

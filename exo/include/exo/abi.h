@@ -292,7 +292,7 @@
 #define EXO_STATE_WAIT 4     /* for events */
 #define EXO_STATE_ACCEPT 5   /* for a call */
 #define EXO_STATE_CALLING 6  /* for the answer of the environment whose ENV frame is in the word */
-#define EXO_FLAG_STOP 0x10   /* to be stopped by the hart that runs it */
+#define EXO_FLAG_STOP 0x10   /* to be stopped: claimed by nobody but who stops it */
 #define EXO_FLAG_KILL 0x20   /* DYING: never scheduled again */
 #define EXO_FLAG_FAULT 0x40  /* stopped by a fault while its upcall was masked */
 #define EXO_FLAG_INCALL 0x80 /* serves a call */
@@ -316,7 +316,8 @@
 #define EXO_PASS_NONE 0
 #define EXO_PASS_KEEP 1 /* looking for promises in the way */
 #define EXO_PASS_CUT 2  /* looking for children to cut */
-#define EXO_PASS_MARK 3 /* telling descendants that they are to go */
+#define EXO_PASS_MARK 3 /* told, and telling its own children, that they are to go */
+#define EXO_PASS_TELL 4 /* of who wants them back */
 
 #define EXO_CAP_SHIFT 7 /* a link shifted by this is a physical address */
 #define EXO_CAP_STATE(word) ((word)&7)
@@ -333,10 +334,17 @@
 #define EXO_SAVED_SWITCH 0 /* by a call that switches: pc, sp, tp, s0 to s11, a0, a1 */
 #define EXO_SAVED_FULL 1   /* all */
 #define EXO_SAVED_WORDS 2  /* those of a switch and a2 to a6: the words of a call */
-#define EXO_LAST_FULL 4    /* in exo_env.last: all its registers are in CTX */
-#define EXO_LAST_FLOAT 2   /* in exo_env.last: it has floating point to be loaded */
+/* Bits of exo_env.last beside a hart's mark. */
+#define EXO_LAST_FULL 4   /* all its registers are in CTX */
+#define EXO_LAST_JOINED 8 /* it is not alone in its space */
+#define EXO_LAST_FLOAT 2  /* it has floating point to be loaded */
 /* The cause in the exception record of an end-of-slice upcall: the timer's scause. */
 #define EXO_CAUSE_SLICE 0x8000000000000005
+
+/* Flags of exo_hart_info. */
+#define EXO_HART_STARTED 1
+#define EXO_HART_SSTC 2
+#define EXO_HART_FLOAT 4 /* has floating point of double precision */
 
 #define EXO_INFO_MAGIC 0x4f464e494f5845      /* "EXOINFO" */
 #define EXO_ARCHIVE_MAGIC 0x31484352414f5845 /* "EXOARCH1" */
@@ -515,8 +523,6 @@ struct exo_hart_info {
     uint64_t sfences;
     uint64_t longest; /* the most instructions of a stay in the kernel, counted likewise */
 };
-#define EXO_HART_STARTED 1
-#define EXO_HART_SSTC 2
 
 /* A root capability of init. */
 struct exo_root_info {

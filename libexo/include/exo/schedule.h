@@ -55,7 +55,7 @@ struct schedule {
     const struct scheduler *scheduler;
     struct schedule_child *children;
     uint64_t count;
-    uint64_t quantum;  /* for schedulers that have one: ticks; 0: a row's time */
+    uint64_t quantum;  /* for schedulers that have one: ticks; 0: a slice */
     uint64_t switches; /* how often a child was given the hart */
     uint64_t policy;   /* the scheduler's own */
 };

@@ -2,6 +2,8 @@
 /*
  * A scheduler: round robin.
  *
+ * Without a quantum a turn ends with the slice, for which no alarm is needed.
+ *
  * `schedule->policy` is the number of the child whose turn it is, and the
  * child's `policy` what it has used of its quantum.
  */
@@ -23,7 +25,7 @@ static struct schedule_child *pick(struct schedule *schedule, uint64_t now, uint
         struct schedule_child *child = &schedule->children[schedule->policy];
         if (child->ready && child->policy < quantum(schedule)) {
             uint64_t end = now + quantum(schedule) - child->policy;
-            if (end < *until) *until = end;
+            if (schedule->quantum && end < *until) *until = end;
             return child;
         }
         turn_end(schedule);
