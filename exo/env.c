@@ -135,8 +135,8 @@ void env_init(struct exo_env *env, uint64_t ctx_frame, uint64_t root_frame,
     env->ctx = ctx_frame << EXO_FRAME_SHIFT;
     env->root = root_frame;
     env->saved = EXO_SAVED_FULL;
-    env->deadline = EXO_NEVER;
-    env->depth = EXO_CHAIN_MAX;
+    write_once(env->deadline, EXO_NEVER);
+    write_once(env->depth, EXO_CHAIN_MAX);
     *frame_state(ctx_frame) = (uint64_t)EXO_TAG_CTX << EXO_TAG_SHIFT | frame;
     if (leader != env) {
         leader->joined = 1;
@@ -219,7 +219,7 @@ static int64_t regs_start(struct exo_env *env) {
     uint64_t flags = __atomic_load_n(state, __ATOMIC_RELAXED) & ENV_KEPT;
     uint64_t stopped = env_word(env->gen, EXO_STATE_STOPPED) | flags;
     uint64_t ready = env_word(env->gen, EXO_STATE_READY) | (flags & EXO_FLAG_INCALL);
-    if (!(flags & EXO_FLAG_INCALL)) env->depth = EXO_CHAIN_MAX;
+    if (!(flags & EXO_FLAG_INCALL)) write_once(env->depth, EXO_CHAIN_MAX);
     if (!__atomic_compare_exchange_n(state, &stopped, ready, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_RELAXED))
         return EXO_ESTATE;

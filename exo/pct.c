@@ -55,7 +55,7 @@ static void call_link(struct hart *hart, struct exo_env *callee) {
     callee->caller_ready = env_word(env->gen, EXO_STATE_READY) | flags;
     callee->caller_word =
         env_word(env->gen, EXO_STATE_CALLING) | flags | callee->frame << EXO_ENV_HART_SHIFT;
-    callee->caller = env->frame;
+    write_once(callee->caller, env->frame);
     callee->depth = env->depth - 1;
 }
 
@@ -103,7 +103,7 @@ struct exo_env *call_enter(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, u
 static struct exo_env *caller_claim(struct hart *hart, struct exo_env *env) {
     uint64_t frame = env->caller, word = env->caller_word;
     if (!frame) return NULL;
-    env->caller = 0;
+    write_once(env->caller, 0);
     bool waits =
         __atomic_compare_exchange_n(frame_state(frame), &word, env->caller_ready + hart->run, false,
                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);

@@ -85,7 +85,9 @@ bool hart_enter_fully(struct hart *hart, struct exo_env *env) {
         __atomic_store_n(&env->last, mark, __ATOMIC_RELAXED);
         arch_instruction_fence();
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        if (leader->shared) __atomic_store_n(&env->last, 0, __ATOMIC_RELAXED);
+        /* A SHOOT or asid_share may have begun meanwhile, whose 0 the mark has overwritten. */
+        bool stale = read_once(leader->tlb_gen) != hart->seen[leader->asid];
+        if (stale || read_once(leader->shared)) write_once(env->last, 0);
     }
     return true;
 }

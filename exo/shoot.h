@@ -36,7 +36,11 @@ static inline void space_shoot(struct exo_env *space) {
     __atomic_thread_fence(__ATOMIC_RELEASE);
     *(volatile uint64_t *)&space->tlb_gen = generation;
     bool here = arch_hart()->space == space;
-    if (unlikely(!here || space->last != arch_hart()->run)) *(volatile uint64_t *)&space->last = 0;
+    if (unlikely(!here || read_once(space->last) != arch_hart()->run)) {
+        __atomic_thread_fence(
+            __ATOMIC_RELEASE); /* who sees 0 here, or overwrites it, sees the generation */
+        write_once(space->last, 0);
+    }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (unlikely(arch_hart()->others)) shoot_others(space);
     if (here) {

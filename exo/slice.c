@@ -240,7 +240,7 @@ static __attribute__((noinline)) bool urgent_claim(struct hart *hart, uint64_t n
     uint64_t refused = 0;
     for (struct exo_row *row = hart->rows; row < hart->rows + EXO_ROWS; row++) {
         uint64_t frame = read_once(row->env);
-        bool urgent = read_once(row->flags) & EXO_ROW_URGENT && row->left;
+        bool urgent = read_once(row->flags) & EXO_ROW_URGENT && read_once(row->left);
         if (!frame || frame == refused || !urgent || (row == hart->row && now < hart->end))
             continue;
         if (row_claim(hart, row)) return true;
