@@ -72,7 +72,7 @@ void env_answer(struct exo_env *env, int64_t value) {
     struct exo_ctx *ctx = arch_pointer(env->ctx);
     ctx->register_x[REGISTER_A0 - 1] = (uint64_t)value;
     ctx->register_x[REGISTER_A1 - 1] = 0;
-    env->last = 0; /* the fast paths do not load these */
+    write_once(env->last, 0); /* the fast paths do not load these */
 }
 
 /* The environment that runs here ends, or is stopped: what runs next. */
@@ -140,7 +140,7 @@ void env_init(struct exo_env *env, uint64_t ctx_frame, uint64_t root_frame,
     *frame_state(ctx_frame) = (uint64_t)EXO_TAG_CTX << EXO_TAG_SHIFT | frame;
     if (leader != env) {
         leader->joined = 1;
-        leader->last = 0;
+        write_once(leader->last, 0);
     } else {
         *frame_state(root_frame) = (uint64_t)EXO_TAG_ROOT << EXO_TAG_SHIFT | frame;
         arch_root_init(frame_pointer(root_frame));
@@ -197,7 +197,7 @@ static void registers_copy(struct exo_env *env, uint64_t *vector, bool get) {
         *(get ? &vector[i] : &registers[i]) = get ? registers[i] : vector[i];
     if (get) return;
     env->saved = EXO_SAVED_FULL;
-    env->last = 0; /* the fast path of yield loads only a part */
+    write_once(env->last, 0); /* the fast path of yield loads only a part */
 }
 
 /* Get and set work on a STOPPED environment, which is claimed so that nobody starts it meanwhile. */

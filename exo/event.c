@@ -50,7 +50,7 @@ struct result env_wait(uint64_t mask, uint64_t deadline) {
 void deadline_set(struct hart *hart, struct exo_env *env, uint64_t deadline) {
     write_once(env->deadline, deadline);
     if (deadline == EXO_NEVER) return;
-    env->last = 0; /* hart_enter forgets the deadline, the fast paths do not */
+    write_once(env->last, 0); /* hart_enter forgets the deadline, the fast paths do not */
     deadline_lower(hart, deadline);
 }
 

@@ -38,7 +38,7 @@ static int64_t call_claim(struct hart *hart, uint64_t handle, struct exo_env **c
     uint64_t accepts = cap->match + (EXO_STATE_ACCEPT - EXO_STATE_READY), word = accepts;
     uint64_t *state = frame_state(cap->first);
     *callee = env_at(cap->first);
-    if (!hart->env->depth) {
+    if (!read_once(hart->env->depth)) {
         word = __atomic_load_n(state, __ATOMIC_RELAXED);
         return chain_has(hart->env, cap->first) ? EXO_ELOOP : EXO_EDEPTH;
     }
@@ -56,7 +56,7 @@ static void call_link(struct hart *hart, struct exo_env *callee) {
     callee->caller_word =
         env_word(env->gen, EXO_STATE_CALLING) | flags | callee->frame << EXO_ENV_HART_SHIFT;
     write_once(callee->caller, env->frame);
-    callee->depth = env->depth - 1;
+    write_once(callee->depth, read_once(env->depth) - 1);
 }
 
 struct exo_env *call_full(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
@@ -73,7 +73,7 @@ struct exo_env *call_full(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, ui
         return env;
     }
     call_link(hart, callee);
-    env->call = handle;
+    write_once(env->call, handle);
     deadline_set(hart, env, hart->kept[0]);
     env_release(hart, EXO_STATE_CALLING | callee->frame << EXO_ENV_HART_SHIFT);
     lock_release(lock);
@@ -101,7 +101,7 @@ struct exo_env *call_enter(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, u
 
 /* Claim the caller that waits for this environment's answer; NULL if it does not any more. */
 static struct exo_env *caller_claim(struct hart *hart, struct exo_env *env) {
-    uint64_t frame = env->caller, word = env->caller_word;
+    uint64_t frame = read_once(env->caller), word = env->caller_word;
     if (!frame) return NULL;
     write_once(env->caller, 0);
     bool waits =
@@ -137,10 +137,10 @@ void call_cut(const struct exo_env *space, const struct exo_cap *cap) {
     struct lock *lock = space_lock(space);
     const struct exo_env *callee = env_at(cap->first);
     lock_take(lock);
-    struct exo_env *caller = env_named(callee->caller);
+    struct exo_env *caller = env_named(read_once(callee->caller));
     bool made = caller && env_leader(caller) == space;
     /* Through this one, or one that is gone: then the call hung on what it was derived from. */
-    struct exo_cap *through = made ? cap_find(env_leader(caller), caller->call) : NULL;
+    struct exo_cap *through = made ? cap_find(env_leader(caller), read_once(caller->call)) : NULL;
     made = made && (!through || through == cap || EXO_CAP_STATE(through->word) != EXO_SLOT_LIVE);
     uint64_t word = made ? __atomic_load_n(frame_state(caller->frame), __ATOMIC_RELAXED) : 0;
     made = env_sleeps(word, EXO_STATE_CALLING) && env_hart(word) == callee->frame &&

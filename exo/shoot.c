@@ -81,7 +81,7 @@ bool hart_enter_fully(struct hart *hart, struct exo_env *env) {
     if (hart->space != leader) space_enter(hart, leader);
     /* trap.S enters another space only for a leader that is alone in it, which it knows by this mark. */
     uint64_t mark = hart->run | (env == leader && !leader->joined ? 0 : EXO_LAST_JOINED);
-    if (env->last != mark) {
+    if (read_once(env->last) != mark) {
         __atomic_store_n(&env->last, mark, __ATOMIC_RELAXED);
         arch_instruction_fence();
         __atomic_thread_fence(__ATOMIC_SEQ_CST);

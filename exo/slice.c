@@ -145,8 +145,8 @@ static __attribute__((noinline)) struct exo_env *chain_claim(struct hart *hart, 
         ready = word >> EXO_ENV_GEN_SHIFT << EXO_ENV_GEN_SHIFT | EXO_STATE_READY;
     }
     struct exo_env *env = env_at(frame);
-    if ((caller && env->caller != caller) || !env_claim(hart, frame, word)) return NULL;
-    if (!caller || env->caller == caller) return env;
+    if ((caller && read_once(env->caller) != caller) || !env_claim(hart, frame, word)) return NULL;
+    if (!caller || read_once(env->caller) == caller) return env;
     env_put(hart, env, EXO_STATE_READY); /* the call ended meanwhile */
     return NULL;
 }
@@ -185,7 +185,7 @@ static inline void slice_charge(struct hart *hart, uint64_t now) {
         used += hart->grace_ticks / BORROW_COST; /* the switches are on its account too */
         hart->end += used;
     }
-    if (!hart->fills) write_once(row->left, row->left > used ? row->left - used : 0);
+    if (!hart->fills) write_once(row->left, read_once(row->left) > used ? row->left - used : 0);
 }
 
 /* Set the timer for that time or the next deadline, whichever comes first. */

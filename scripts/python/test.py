@@ -80,9 +80,21 @@ def shellcheck_steps(_options):
     return [["shellcheck", *scripts]]
 
 
+CTEST = ["/usr/bin/ctest", "--preset", "host", "--parallel", str(os.cpu_count())]
+BETWEEN_HARTS = "interleave|threads"
+
+
 def unit_steps(options):
-    command = ["/usr/bin/ctest", "--preset", "host", "--parallel", str(os.cpu_count())]
+    command = [*CTEST, "--exclude-regex", BETWEEN_HARTS]
     return [[*command, "--tests-regex", options.match] if options.match else command]
+
+
+def harts_steps(_options):
+    return [[*CTEST, "--tests-regex", BETWEEN_HARTS]]
+
+
+def models_steps(_options):
+    return [["/usr/bin/python3", "-B", "test/model/models.py"]]
 
 
 def unit_count(output):
@@ -158,13 +170,17 @@ PARTS = [
          traces_steps, tells=True),
     Part("hello", "programs run and end with their status", 0.3, True, ("riscv",),
          pytest_steps("test_programs.py"), pytest_count),
+    Part("harts", "calls interleaved at every atomic, and harts as threads under TSan", 2.0, False,
+         ("host",), harts_steps, unit_count),
+    Part("models", "the rules between harts in Spin, whole, and their bugs found", 3.0, False, (),
+         models_steps, tells=True),
     Part("tidy", "clang-tidy and cppcheck on kernel and libexo", 1.5, False, (), tidy_steps),
     Part("sequence", "random calls against the twin of the specification", 2.2, False, ("host",),
          sequence_steps, tells=True),
     Part("libfuzzer", "readers of untrusted input, and pyelftools' opinion", 1.2, False,
          ("fuzz", "riscv"),
          libfuzzer_steps),
-    Part("target", "hostile programs on QEMU, 1 and 4 harts", 1.5, False, ("riscv",),
+    Part("target", "hostile programs on QEMU, 1 and 4 harts", 6.0, False, ("riscv",),
          pytest_steps("test_target.py"), pytest_count),
     Part("system", "files, memory sizes, broken archives, debugger", 2.0, False, ("riscv",),
          pytest_steps("test_files.py", "test_machines.py", "test_debug.py"), pytest_count),

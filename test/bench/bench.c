@@ -18,13 +18,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../target/child.h"
+#include "../target/calls.h"
+#include "bench.h"
 #include "touch.h"
 
 #define REPEAT 5
 #define PAGES EXO_PAGES_MAX
 #define VA 0x3000000000 /* a piece of address space that nobody else uses */
-#define PONG_LOOP 2     /* instructions of pong's loop around its call */
 #define PATTERN 0x5a00000000
 #define SWEPT_TABLES 4 /* leaf TABLEs full of pages that are swept */
 #define SIBLINGS 100   /* capabilities derived from one */
@@ -38,23 +38,7 @@ uint64_t measure_store(volatile uint64_t *address);
 uint64_t registers_check(uint64_t *dump, uint64_t pattern);
 void step_handler(void);
 void map_handler(void);
-struct ping {
-    uint64_t rounds;
-    uint64_t least;
-    uint64_t satp_writes;
-    uint64_t sfences;
-    const volatile struct exo_hart_info *facts;
-};
-void ping(uint64_t env, uint64_t record);
-void pong(uint64_t env, uint64_t unused);
-
-struct cost {
-    uint64_t instructions;
-    uint64_t satp_writes;
-    uint64_t sfences;
-};
-
-static uint64_t nothing; /* instructions of an empty measurement */
+uint64_t nothing;
 static struct {
     const char *name;
     uint64_t instructions; /* most of any single one */
@@ -68,14 +52,13 @@ static _Noreturn void stop(int status) {
     for (;;) exo_shutdown(sys_start->console, (uint64_t)status);
 }
 
-static void need(int64_t value, const char *what) {
+void need(int64_t value, const char *what) {
     if (value >= 0) return;
     printf("bench: %s: %s\n", what, sys_error_name(value));
     stop(1);
 }
 
-/* Instructions for each of `units`, the rest for all of them together. */
-static void print(const char *name, struct cost cost, double units) {
+void print(const char *name, struct cost cost, double units) {
     printf("bench %s %.2f %lu %lu\n", name, (double)cost.instructions / units, cost.satp_writes,
            cost.sfences);
 }
@@ -173,6 +156,12 @@ static void bench_pages(void) {
     FIGURE("page_unmap_one", 1, (CLEAR, FILL), CALL(&cost, page_unmap, 0, VA, 1, 0), NOTHING);
     FIGURE("page_unmap_range", PAGES, (CLEAR, FILL), CALL(&cost, page_unmap, 0, VA, PAGES, 0),
            NOTHING);
+    FIGURE("page_protect_one", 1, (CLEAR, FILL), CALL(&cost, page_protect, 0, VA, 1, EXO_PAGE_R),
+           NOTHING);
+    /* Raising rights is mapping anew. */
+    FIGURE("page_replace_range", PAGES,
+           (CLEAR, FILL, need(space_protect(&space_self, VA, PAGES, EXO_PAGE_R), "protect")),
+           CALL(&cost, page_map, 0, VA, slot, frames, PAGES, RIGHTS | EXO_MAP_REPLACE), NOTHING);
     FIGURE("page_protect_range", PAGES, (CLEAR, FILL),
            CALL(&cost, page_protect, 0, VA, PAGES, EXO_PAGE_R), NOTHING);
     CLEAR;
@@ -221,32 +210,7 @@ static void bench_fault(void) {
     CLEAR;
 }
 
-/* ---- switching ---- */
-
-static void bench_yield(void) {
-    static struct ping record;
-    struct child left, right;
-
-    need(child_make(&left, 0), "child");
-    need(child_make(&right, 0), "child");
-    int64_t to_right =
-        child_lend(left.env, right.env, right.frame, 1, EXO_ENV_CALL, 0, CHILD_SLOT_FREE);
-    int64_t to_left =
-        child_lend(right.env, left.env, left.frame, 1, EXO_ENV_CALL, 0, CHILD_SLOT_FREE);
-    need(to_right, "lend");
-    need(to_left, "lend");
-    record.rounds = 20;
-    record.facts = &sys_info()->hart[0];
-    need(child_start(&right, pong, (uint64_t)to_left, 0), "start");
-    need(child_start(&left, ping, (uint64_t)to_right, (uint64_t)&record), "start");
-    need(exo_yield(left.env).value, "yield");
-    if (!record.least) need(EXO_ESTATE, "ping has not run");
-    struct cost round = {record.least - nothing - PONG_LOOP, record.satp_writes / 2,
-                         record.sfences / 2};
-    print("yield_one_way", round, 2);
-    child_end(&left);
-    child_end(&right);
-}
+/* ---- environments ---- */
 
 static struct cost env_life(uint64_t frame) {
     struct cost cost = {0};
@@ -308,6 +272,7 @@ static void bench_capabilities(uint64_t console) {
     FIGURE("null_call", 1, NOTHING, CALL(&cost, null), NOTHING);
     /* The cheapest call that checks a capability: a slot under its lock, and nothing to do. */
     FIGURE("cap_call", 1, NOTHING, CALL(&cost, debug_write, console, 0), NOTHING);
+    FIGURE("wait_ready", 1, exo_notify(EXO_SELF, 1), CALL(&cost, wait, 1, EXO_NEVER), NOTHING);
     FIGURE("env_state", 1, NOTHING, CALL(&cost, env_regs, child.env, EXO_REGS_STATE), NOTHING);
     FIGURE("cap_derive", 1, NOTHING, own = CALL_DERIVE(&cost, slot),
            need(sys_cap_drop(own, frames), "drop"));
@@ -443,7 +408,7 @@ int main(void) {
     bench_capabilities(sys_start->console);
     bench_fault();
     bench_pages();
-    bench_yield();
+    bench_switches();
     uint64_t frame = frame_alloc_range(8, 1, NULL);
     struct cost best = {0};
     for (int turn = 0; turn < REPEAT; turn++) least(&best, env_life(frame));
@@ -461,5 +426,6 @@ int main(void) {
         if (most < longest[at].instructions) most = longest[at].instructions;
     }
     print("call_max", (struct cost){most, 0, 0}, 1);
+    print("irq_off_max", (struct cost){sys_info()->hart[0].longest, 0, 0}, 1);
     stop(0);
 }

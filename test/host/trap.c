@@ -177,7 +177,7 @@ static bool call_fast(struct hart *hart, const uint64_t *words, uint64_t handle)
     struct exo_env *env = hart->env;
     lock_take(lock);
     const struct exo_cap *cap = env_find(hart, handle);
-    uint64_t depth = env->depth, accepts = 0;
+    uint64_t depth = read_once(env->depth), accepts = 0;
     if (cap) accepts = cap->match + EXO_STATE_ACCEPT - EXO_STATE_READY;
     if (!cap || !depth || !word_claim(cap->first, accepts, accepts + hart->accept)) {
         lock_release(lock);
@@ -186,13 +186,13 @@ static bool call_fast(struct hart *hart, const uint64_t *words, uint64_t handle)
     struct exo_env *callee = env_at(cap->first);
     uint64_t gives =
         (frame_of(callee) << EXO_ENV_HART_SHIFT) - hart->run + EXO_STATE_CALLING - EXO_STATE_READY;
-    callee->depth = depth - 1;
-    env->call = handle;
+    write_once(callee->depth, depth - 1);
+    write_once(env->call, handle);
     uint64_t word = __atomic_fetch_add(hart->state, gives, __ATOMIC_SEQ_CST) &
                     ~(uint64_t)(EXO_FLAG_STOP | EXO_FLAG_KILL);
     callee->caller_ready = word - hart->run;
     callee->caller_word = word + gives;
-    callee->caller = env->frame;
+    write_once(callee->caller, env->frame);
     lock_release(lock);
     words_enter(hart, callee, words, env->frame, false);
     return true;
@@ -203,7 +203,7 @@ static bool reply_fast(struct hart *hart, const uint64_t *words) {
     uint64_t caller = env->caller;
     if (!caller || !word_claim(caller, env->caller_word, env->caller_ready + hart->run))
         return false;
-    env->caller = 0;
+    write_once(env->caller, 0);
     __atomic_fetch_sub(hart->state, hart->accept, __ATOMIC_SEQ_CST);
     words_enter(hart, env_at(caller), words, caller, true);
     return true;

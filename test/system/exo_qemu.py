@@ -66,15 +66,23 @@ def run(*program, seconds=SECONDS, **options):
     return _finish(begin_run(*program, **options), seconds)
 
 
-def boot(change=None, init="init", command=("hello",), smp=1, mem="256M", seconds=SECONDS):
-    """Boot an archive with another first program, or one that `change(path)` spoiled."""
+def boot(
+    change=None, init="init", command=("hello",), smp=1, mem="256M", seconds=SECONDS, extra=(),
+    kernel="kernel",
+):  # fmt: skip
+    """Boot an archive with another first program, or one that `change(path)` spoiled.
+
+    `extra` are further words of QEMU's command line, `kernel` the name of a kernel that was built.
+    """
     with tempfile.TemporaryDirectory(prefix="exo-test-") as folder:
         archive = pathlib.Path(folder) / "archive"
         machine.archive(archive, list(command), init=init)
         if change:
             change(archive)
         process = machine.start(
-            machine.command_line(archive, smp=smp, memory=mem),
+            machine.command_line(
+                archive, machine.kernel(kernel), smp=smp, memory=mem, extra=extra
+            ),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         result = _finish(process, seconds)

@@ -148,6 +148,36 @@ static void task_checks(void) {
     check(ended == count, "all of them end");
 }
 
+/* All rows of the last hart, for one child. */
+static void row_checks(void) {
+    uint64_t row, rows, slice = child_rows(&row, &rows), bound = 0, refused = 0, freed = 0;
+    if (slice == EXO_NONE || sys_info()->hart_count < 2) {
+        printf("# no rows of another hart: that they run out is not tried\n");
+        return;
+    }
+    struct child child;
+    child_make(&child, 0);
+    row += rows - EXO_ROWS;
+    for (uint64_t i = 0; i < EXO_ROWS; i++)
+        bound += exo_slice_bind(slice, row + i, child.env).value == 0;
+    for (uint64_t i = 0; i < EXO_ROWS; i++)
+        refused += exo_slice_bind(slice, row + i, child.env).value == EXO_EBUSY;
+    REFUSED(RANGE, "a row more", exo_slice_bind(slice, row + EXO_ROWS, child.env));
+    for (uint64_t i = 0; i < EXO_ROWS / 2; i++)
+        freed += exo_slice_bind(slice, row + i, EXO_UNBIND).value == 0;
+    for (uint64_t i = 0; i < EXO_ROWS / 2; i++)
+        freed += exo_slice_bind(slice, row + i, child.env).value == 0;
+    check(bound == EXO_ROWS && refused == EXO_ROWS && freed == EXO_ROWS,
+          "one child has %lu rows of a hart, and no more", bound);
+    check(child_end(&child) == 0, "it ends with all of them");
+    bound = 0;
+    child_make(&child, 0);
+    for (uint64_t i = 0; i < EXO_ROWS; i++)
+        bound += exo_slice_bind(slice, row + i, child.env).value == 0 &&
+                 exo_slice_bind(slice, row + i, EXO_UNBIND).value == 0;
+    check(bound == EXO_ROWS && child_end(&child) == 0, "they are there for the next");
+}
+
 int main(void) {
     check_begin("exhaust");
     first = frame_alloc_range(FRAMES, 1, NULL);
@@ -162,6 +192,7 @@ int main(void) {
     depth_checks();
     caps_checks();
     env_checks();
+    row_checks();
     check(check_use() == before, "nothing is lost");
     map_checks();
     return check_end();

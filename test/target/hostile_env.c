@@ -3,8 +3,8 @@
  * hostile_env: every wrong argument to the calls on environments and rows, and
  * every state in which an environment can be found.
  */
+#include "calls.h"
 #include "check.h"
-#include "child.h"
 
 #define R EXO_PAGE_R
 #define W EXO_PAGE_W
@@ -110,7 +110,7 @@ static void dying_checks(void) {
     uint64_t spare = dead.frame + CHILD_SPARE, env = dead.env;
     uint64_t own = DONE("derive", exo_cap_derive(memory, slot(), first, 1, R, 0, 0));
     child_start(&dead, run_on, 0, 0);
-    exo_yield(env);
+    run_to_end(env);
     REFUSED(STATE, "start the dead", exo_env_regs(env, EXO_REGS_START));
     REFUSED(DYING, "stop the dead", exo_env_regs(env, EXO_REGS_STOP));
     REFUSED(STATE, "get registers of the dead", exo_env_regs(env, EXO_REGS_GET));
@@ -149,7 +149,7 @@ static void thread_checks(void) {
 
     child_set(env, thread_drop, (uint64_t)(stack + sizeof(stack)), own, first);
     DONE("start", exo_env_regs(env, EXO_REGS_START));
-    exo_yield(env);
+    run_to_end(env);
     check(thread_answers[0] == EXO_ESELF, "a thread that drops what it is made of: %s",
           sys_error_name(thread_answers[0]));
     check(thread_answers[2] == EXO_ESTATE, "a thread that reaps its leader: %s",

@@ -6,8 +6,8 @@
  * that is used again too; then some times more, after each of which the words of all frames and the slots in use
  * must be what they were before.
  */
+#include "calls.h"
 #include "check.h"
-#include "child.h"
 
 #define R EXO_PAGE_R
 #define W EXO_PAGE_W
@@ -50,8 +50,41 @@ static void faults(uint64_t a0, uint64_t a1) {
     __asm__ volatile("ebreak");
 }
 
+static void waits(uint64_t a0, uint64_t a1) {
+    (void)a0, (void)a1;
+    for (;;) exo_wait(1, EXO_NEVER);
+}
+
+static void naps(uint64_t a0, uint64_t a1) {
+    (void)a0, (void)a1;
+    for (;;) exo_wait(1, now() + 100);
+}
+
+static void floats(uint64_t a0, uint64_t a1) {
+    (void)a1;
+    for (;;) {
+        __asm__ volatile(".option push\n.option arch, +d\nfmv.d.x f5, %0\n.option pop" ::"r"(a0));
+        exo_yield(EXO_NONE);
+    }
+}
+
+static void accepts(uint64_t a0, uint64_t sleeps) {
+    (void)a0;
+    struct words words = {{0}, 0};
+    for (;;) {
+        words_reply(&words);
+        if (sleeps) exo_wait(1, EXO_NEVER);
+    }
+}
+
 static uint64_t child_slot(uint64_t index) {
     return EXO_CAP_HANDLE(sys_slot(0, index)->word, index);
+}
+
+static void calls(uint64_t a0, uint64_t deadline) {
+    (void)a0;
+    struct words words = {{0}, 0};
+    for (;;) words_call_until(&words, child_slot(CHILD_SLOT_FREE), deadline);
 }
 
 /* Has CAPS frames, capabilities of all depths, a thread and a child, and ends as it is. */
@@ -185,6 +218,84 @@ static void ready(void) { child_life(yields, 0, 3, false); }
 static void faulted(void) { child_life(faults, 0, 1, false); }
 static void hoard_killed(void) { child_life(hoards, 0, 2, false); }
 static void hoard_exited(void) { child_life(hoards, 1, 1, false); }
+static void waiting(void) { child_life(waits, 0, 2, false); }
+static void with_floats(void) { child_life(floats, 0, 3, false); }
+static void accepting(void) { child_life(accepts, 0, 2, false); }
+
+/* A call, of which the one or the other side is killed first; by rows of another hart, or here. */
+static void call_life(bool sleeps, uint64_t deadline, bool caller_first, bool other) {
+    struct child server, client;
+    need(child_make(&server, 0));
+    need(child_make(&client, 0));
+    need(child_lend(client.env, server.env, server.frame, 1, EXO_ENV_CALL, 0, CHILD_SLOT_FREE));
+    need(child_start(&server, accepts, 0, sleeps));
+    need(run_until(server.env, EXO_STATE_ACCEPT) ? 0 : EXO_ESTATE);
+    need(child_start(&client, calls, 0, deadline));
+    if (other && slice != EXO_NONE) {
+        need(exo_slice_bind(slice, row, client.env).value);
+        for (int i = 0; i < 1000 && child_state(client.env) == EXO_STATE_READY; i++) {
+        }
+    } else {
+        for (int turn = 0; turn < 3; turn++) exo_yield(client.env);
+    }
+    need(child_end(caller_first ? &client : &server));
+    need(child_end(caller_first ? &server : &client));
+}
+
+static void calls_server_killed(void) { call_life(true, EXO_NEVER, false, false); }
+static void calls_client_killed(void) { call_life(true, EXO_NEVER, true, false); }
+static void calls_until_killed(void) { call_life(true, 1ul << 60, true, false); }
+static void calls_answered(void) { call_life(false, EXO_NEVER, false, false); }
+static void calls_elsewhere(void) { call_life(false, EXO_NEVER, false, true); }
+static void calls_stuck_elsewhere(void) { call_life(true, 1ul << 60, true, true); }
+static void naps_elsewhere(void) { child_life(naps, 0, 1, true); }
+static void floats_elsewhere(void) { child_life(floats, 0, 1, true); }
+
+static void notified(void) {
+    struct child child;
+    need(child_make(&child, 0));
+    int64_t own =
+        exo_cap_derive(child.env, (uint64_t)mem_slot(), child.frame, 1, EXO_ENV_NOTIFY, 0, 0xff)
+            .value;
+    need(own);
+    need(child_start(&child, waits, 0, 0));
+    for (int i = 0; i < 3; i++) {
+        exo_yield(child.env);
+        need(exo_notify((uint64_t)own, 3).value);
+    }
+    need(sys_cap_drop((uint64_t)own, child.frame));
+    need(child_end(&child));
+}
+
+/* Asked for with notice, and taken when nobody answers. */
+static void revoked_with_notice(void) {
+    struct child child;
+    need(child_make(&child, 0));
+    uint64_t own = derive(memory, 8), due = now() + 1000 * sys_info()->timebase_hz;
+    need(child_lend(child.env, own, first, 8, R, 0, CHILD_SLOT_FREE));
+    struct exo_result result;
+    do result = exo_cap_revoke(own, first + 4, due);
+    while (result.value == EXO_EAGAIN && !result.detail);
+    need(result.value == EXO_EAGAIN ? 0 : EXO_EARGUMENT);
+    need(sys_cap_revoke(own, first + 4));
+    need(child_end(&child));
+    need(sys_cap_drop(own, first));
+}
+
+/* Rows bound, unbound and taken while they are bound. */
+static void rows_bound(void) {
+    struct child child;
+    need(child_make(&child, 0));
+    int64_t own =
+        exo_cap_derive(slice, (uint64_t)mem_slot(), row - 3, 4, EXO_SLICE_BIND, 0, 0).value;
+    need(own);
+    for (uint64_t i = 0; i < 4; i++) need(exo_slice_bind((uint64_t)own, row - i, child.env).value);
+    need(exo_slice_bind((uint64_t)own, row, EXO_UNBIND).value);
+    need(child_start(&child, naps, 0, 0));
+    need(sys_cap_drop((uint64_t)own, row - 3));
+    need(child_end(&child));
+}
+
 static void spins_elsewhere(void) { child_life(spins, 0, 1, true); }
 static void yields_elsewhere(void) { child_life(yields, 0, 1, true); }
 static void exits_elsewhere(void) { child_life(exits, 0, 1, true); }
@@ -218,7 +329,7 @@ static void threads(void) {
     int64_t env = thread_make(first, exits, (uint64_t)(stack + sizeof(stack)), 0, 0);
     need(env);
     need(exo_env_regs((uint64_t)env, EXO_REGS_START).value);
-    need(exo_yield((uint64_t)env).value);
+    need(run_to_end((uint64_t)env) ? 0 : EXO_ESTATE);
     need(sys_env_destroy((uint64_t)env, first));
 }
 
@@ -259,6 +370,20 @@ static const struct {
     {"a child that is stopped and changed", stopped_and_changed, false},
     {"a thread", threads, false},
     {"a program", spawned, false},
+    {"a child killed as it waits", waiting, false},
+    {"a child killed as it accepts calls", accepting, false},
+    {"a child killed with floating point", with_floats, false},
+    {"a child that is notified", notified, false},
+    {"a call whose server is killed", calls_server_killed, false},
+    {"a call whose client is killed", calls_client_killed, false},
+    {"a call with a deadline whose client is killed", calls_until_killed, false},
+    {"calls that are answered", calls_answered, false},
+    {"a revocation with notice", revoked_with_notice, false},
+    {"rows bound and taken", rows_bound, true},
+    {"calls on another hart", calls_elsewhere, true},
+    {"a call without an answer on another hart", calls_stuck_elsewhere, true},
+    {"a child killed while it naps on another hart", naps_elsewhere, true},
+    {"a child killed with floating point on another hart", floats_elsewhere, true},
     {"a child killed while it runs on another hart", spins_elsewhere, true},
     {"a child killed while it yields on another hart", yields_elsewhere, true},
     {"a child that exits on another hart", exits_elsewhere, true},

@@ -95,7 +95,7 @@ __asm__(".pushsection .text.smp_handler, \"ax\"\n.balign 4\n"
         "1: ld a1, 0(t0)\n"
         "beq a1, t1, 1b\n"
         "smp_retry:\n"
-        "li a7, -2\n"
+        "li a7, -5\n" /* resume */
         "ecall\n"
         ".popsection\n");
 
@@ -234,7 +234,14 @@ static void maps(uint64_t number, uint64_t va) {
         if (value < 0 && value != EXO_EPRESENT) made_wrong++;
         exo_page_protect(EXO_SELF, at, 4, R);
         exo_page_harvest(EXO_SELF, va, 16);
-        if (exo_page_unmap(EXO_SELF, at, 8, 0).value < 0) made_wrong++;
+        /* A range call stops where an interrupt is pending. */
+        for (int64_t left = 8; left > 0;) {
+            int64_t done = exo_page_unmap(EXO_SELF, at + (uint64_t)(8 - left) * EXO_FRAME_BYTES,
+                                          (uint64_t)left, 0)
+                               .value;
+            if (done < 0) made_wrong++;
+            left = done < 0 ? 0 : left - done;
+        }
         made[number]++;
     }
     __atomic_fetch_add(&ended, 1, __ATOMIC_RELEASE);
@@ -311,6 +318,8 @@ static void yield_test(void) {
     child_make(&child, 0);
     child_start(&child, enters, 0, 0);
     all_harts("yields to one child", yields, child.env);
+    /* On a busy host its time may be over each time before its first instruction. */
+    WAIT(entered || (exo_yield(child.env), false));
     check(entered > 0, "it ran %lu times", entered);
     check(child_end(&child) == 0, "it is reaped");
 }
