@@ -57,12 +57,17 @@ class Figures:
             value = self.values[name]
             better = [f"{peer} has {show(row[peer])}" for peer in self.lost_to(row)]
             if better:
-                lines.append(f"- **{row['operation']}** (`{name}`): {show(value)}; {', '.join(better)}.")
+                lines.append(
+                    f"- **{row['operation']}** (`{name}`): {show(value)}; {', '.join(better)}."
+                )
         for name in self.values:
             if self.missed(name):
                 value, aim = self.values[name], self.aims[name]
                 more = 100 * (value - aim) / aim
-                lines.append(f"- `{name}` misses its aim: {show(value)} against {show(aim)}, {more:.0f} % more.")
+                lines.append(
+                    f"- `{name}` misses its aim: {show(value)} against {show(aim)},"
+                    f" {more:.0f} % more."
+                )
         return lines or ["- No figure misses its aim and none is above a peer's."]
 
     def part_peers(self):
@@ -109,10 +114,11 @@ class Figures:
         scaling = self.data.get("scaling")
         if not scaling:
             return ["Not measured yet."]
-        kinds = {kind: counts for kind, counts in scaling.items() if kind != "cores"}
+        kinds = {kind: scaling[kind] for kind in scaling if kind not in ("cores", "load")}
         harts = sorted({int(number) for counts in kinds.values() for number in counts})
         lines = [
-            f"On a host with {scaling['cores']} cores:",
+            f"On a host with {scaling['cores']} cores and, before, a load average of"
+            f" {scaling['load']}:",
             "",
             "| work | " + " | ".join(f"{n} harts" if n > 1 else "1 hart" for n in harts) + " |",
             "|---|" + "---:|" * len(harts),
@@ -128,8 +134,8 @@ class Figures:
             return ["Not measured yet."]
         name = max(longest, key=longest.get)
         return [
-            f"Over the target suite (`scripts/bench --longest`, {len(longest)} programs on one hart):"
-            f" {show(longest[name])} at most, in `{name}`."
+            f"Over the target suite (`scripts/bench --longest`: one hart, {len(longest)} programs):"
+            f" {show(longest[name])} instructions at most, in `{name}`."
         ]
 
     def page(self, page):
@@ -147,7 +153,8 @@ class Figures:
             cells = [show(row["instructions"]), str(row["satp_writes"]), str(row["sfences"])]
             return f"{match.group(1)}| " + " | ".join(cells) + " |"
 
-        return re.sub(r"^(\| `(\w+)` \|[^|\n]*)\|[^|\n]*\|[^|\n]*\|[^|\n]*\|$", numbers, page, flags=re.M)
+        row = r"^(\| `(\w+)` \|[^|\n]*)\|[^|\n]*\|[^|\n]*\|[^|\n]*\|$"
+        return re.sub(row, numbers, page, flags=re.MULTILINE)
 
     def picture(self):
         rows = []
@@ -156,7 +163,8 @@ class Figures:
             if name in NOT_PLOTTED:
                 continue
             figures = {peer: row[peer] for peer in self.peers if peer in row}
-            rows.append((row["operation"], self.aims.get(name), {"exo": self.values[name], **figures}))
+            figures["exo"] = self.values[name]
+            rows.append((row["operation"], self.aims.get(name), figures))
         return plot.draw(rows)
 
 

@@ -3,16 +3,17 @@
  * RULE 5, one state word: claiming, giving up, stop, start, copying registers, death and reuse.
  *
  * Mirrors: env_claim, env_claim_word, env_release, env_put, env_leave, env_kill, regs_stop,
- * regs_start, regs_copy, env_regs (exo/env.c), reap_harts and reap_frames as far as the
+ * regs_start, regs_copy, env_regs (exo/env.c, exo/env.h), reap_harts and reap_frames as far as the
  * state word goes (exo/reap.c), env_init of the next environment in the frame.
  *
  * Harts 0 and 1 run X by their rows.  Hart 2 is a waker.  Harts 3 and 4 act for spaces that hold an
- * ENV capability: stop, start, copy.  Hart 5 kills and reaps; then the frame is a TABLE whose word 1 a program chose,
- * or the ENV frame of another environment.  The words of X's CTX are `registers`: saved through the
- * hart's store buffer, which the release of a state empties.
+ * ENV capability: stop, start, copy.  DEATH: hart 5, in place of hart 4, kills and reaps; then the
+ * frame is the ENV frame of another environment, or (TABLE_NEXT) a TABLE whose word 1 a program
+ * chose.  The words of X's CTX are `registers`: saved through the hart's store buffer, which the
+ * release of a state empties.
  *
- * Left out: INCALL and FAULT (they lie beside the state and are kept by every add), calls and call_break (pct.pml),
- * wake-ups (wait.pml), locks but the one that keeps the slot (kill.pml).
+ * Left out: INCALL and FAULT (they lie beside the state and are kept by every add), calls and
+ * call_break (pct.pml), wake-ups (wait.pml), locks but those that keep the slots (kill.pml).
  *
  * CLEAN:
  * CLEAN: DEATH
@@ -22,9 +23,9 @@
  * BUG: RELEASE_UNORDERED                     giving up before the registers are out
  * BUG: CLAIM_BY_STORE                        load, test, store instead of compare-and-swap
  * BUG: PUT_BY_STORE                          env_put stores a word: a STOP set meanwhile is lost
- * BUG: STOP_UNCLAIMED                        regs_stop makes a sleeper STOPPED before it writes the answer
+ * BUG: STOP_UNCLAIMED                        regs_stop makes it STOPPED, then writes the answer
  * BUG: START_WANTS_NO_STOP                   regs_start does not take a STOPPED word with STOP
- * BUG: START_KEEPS_STOP                      regs_start leaves a STOP on the word, which nobody asked for any more
+ * BUG: START_KEEPS_STOP                      regs_start leaves a STOP that nobody asked for
  * BUG: COPY_UNCLAIMED                        regs_copy does not claim
  * BUG: START_BY_STORE                        regs_start does not compare
  * BUG: NO_SPACE_LOCK DEATH                   env_regs looks the slot up without holding SPACE
@@ -68,7 +69,7 @@ byte registers = 1;       /* 1: saved and visible; 0: a hart has them */
 bit buffer[2];            /* a hart's stores of the registers are not out yet */
 bit gone;                 /* ghost: X was reaped */
 bit halted;               /* ghost: regs_stop has answered 0, no start since */
-bit slot[2] = 1, locked[2]; /* the ENV slots of the spaces of harts 3 and 4, and their SPACE locks */
+bit slot[2] = 1, locked[2]; /* the ENV slots of harts 3 and 4, and their spaces' SPACE locks */
 bit asked;                /* ghost: a STOP was set, and nobody has finished it or started since */
 bit interrupt[2];
 byte left;                /* times that a hart gave X up by itself */
@@ -233,11 +234,15 @@ inline regs_start() {
 inline regs_copy() {
 #ifdef COPY_UNCLAIMED
     if
-    :: STATE(word) == STOPPED -> assert(holders == 0 && registers == 1); assert(holders == 0 && registers == 1)
+    :: STATE(word) == STOPPED ->
+        assert(holders == 0 && registers == 1); assert(holders == 0 && registers == 1)
     :: else
     fi
 #else
-    atomic { swap(STARTS(old), STARTS(old) - STOPPED + RUN + HART(h), done); if :: done -> hold() :: else fi }
+    atomic {
+        swap(STARTS(old), STARTS(old) - STOPPED + RUN + HART(h), done);
+        if :: done -> hold() :: else fi
+    }
     if :: done -> assert(registers == 1); put(h, STOPPED) :: else fi
 #endif
 }
@@ -279,7 +284,10 @@ proctype Reaper() {
     /* reap_harts: AGAIN until no hart has it */
 #ifndef REAP_RUNNING
     do
-    :: atomic { STATE(word) == RUN -> if :: HART_OF(word) < 2 -> interrupt[HART_OF(word)] = 1 :: else fi }
+    :: atomic {
+            STATE(word) == RUN ->
+            if :: HART_OF(word) < 2 -> interrupt[HART_OF(word)] = 1 :: else fi
+        }
         STATE(word) != RUN
     :: STATE(word) != RUN -> break
     od;

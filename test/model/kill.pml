@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RULE 8 and the order of locks: a space dies while harts run in it, enter it, leave it and act on it.
+ * RULE 8 and the order of locks: a space dies while harts run in it, enter it, leave it and act on
+ * it.
  *
- * Mirrors: hart_enter, active_entering, active_entered, hart_leave, space_harts (exo/shoot.c), env_kill
- * (exo/env.c), slice_wait, slice_pick, hart_interrupt (exo/slice.c), env_reap with reap_harts,
- * reap_names, reap_table and reap_frames (exo/reap.c), cut_shrink and the barrier of cut_bindings
- * (exo/cut.c), space_take (exo/space.c), lock_take_pair (exo/lock.h), tree_take (exo/cap.c).
+ * Mirrors: hart_enter, active_entering, active_entered, hart_leave, space_harts (exo/shoot.c),
+ * env_kill, env_put_quietly (exo/env.c), slice_wait, slice_pick, hart_interrupt (exo/slice.c),
+ * env_reap, reap_harts, reap_names, reap_table, reap_frames (exo/reap.c), cut_shrink, cut_bindings
+ * (exo/cut.c), space_take (exo/space.c), lock_take_pair (exo/lock.h), tree_take (exo/cap.c), the
+ * order of pct_call in arch/riscv/trap.S (the link is made under SPACE, the state given up before).
  *
- * L leads the space that dies; J has joined it.  Hart 0 kills and reaps L: off all harts, the ENV
- * capability that names it, J, then root and ENV frame.  Hart 1 runs J, or K in space T, or sleeps;
- * J calls its own space and acts on T.  Hart 2 runs in T and acts on L through a capability that is cut
- * meanwhile.  Hart 1's stores to active[] wait in its buffer.
+ * L leads the space that dies; J has joined it, and may die before.  Hart 0 kills and reaps: L off
+ * all harts, the ENV capability that names it, J, then root and ENV frame.  Hart 1 runs J, or K in
+ * space T, or sleeps; J calls its own space, acts on T, and makes a pct_call to K.  Hart 2 runs in T
+ * and acts on L through a capability that is cut meanwhile.  Hart 1's stores to active[] wait in its
+ * buffer.  SHARED_LOCK: both spaces have one SPACE lock.
  *
- * SHARED_LOCK: both spaces have one SPACE lock.
- *
- * Left out: TLBs and generations (shoot.pml); state words but J's READY, RUN, KILL (claim.pml); what a
- * step of the reaper does (no lock is held between two); ticket locks are locks.
+ * Left out: TLBs and generations (shoot.pml); state words but J's READY, RUN, CALLING, KILL
+ * (claim.pml); what a step of the reaper does (no lock is held between two); tickets: a lock is fair
+ * or not, here it is not.
  *
  * CLEAN:
  * CLEAN: SHARED_LOCK
@@ -25,10 +27,10 @@
  * BUG: SINGLE_HALF                           active[] names only what is being entered
  * BUG: LEAVE_EARLY                           hart_leave gives its name up before satp
  * BUG: NO_LEAVE                              an idle hart keeps the dying space in satp
- * BUG: REFUSED_TOLD                          who may not enter tells the harts of its rows, itself too
+ * BUG: REFUSED_TOLD                          who may not enter tells all harts of its rows
  * BUG: FRAMES_BEFORE_JOINED                  the leader's frames go before those who joined it
  * BUG: REAP_WITHOUT_LOCK                     an environment's frames go without the space's lock
- * BUG: NO_SECOND_LOOK                        the ENV capability is not looked up again under both locks
+ * BUG: NO_SECOND_LOOK                        the ENV capability is not looked up again
  * BUG: NO_BARRIER                            the cut does not pass through the target's lock
  * BUG: PAIR_UNORDERED                        two SPACE locks, one's own first
  * BUG: PAIR_TWICE SHARED_LOCK                two SPACE locks that are one are taken twice
@@ -76,7 +78,7 @@ bit usable = 1, cut;    /* hart 2's capability; its cut is complete */
 proctype Hardware() {
 end: do
     :: atomic { buffer != EMPTY -> active1 = buffer; buffer = EMPTY }
-    :: atomic { satp == L && untyped -> assert(false) } /* it walks the root whenever satp names it */
+    :: atomic { satp == L && untyped -> assert(false) } /* it walks what satp names */
     od
 }
 

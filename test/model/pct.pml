@@ -4,16 +4,17 @@
  *
  * Mirrors: call_full, call_claim, call_link, reply_full, caller_claim, call_break, call_cut
  * (exo/pct.c), pct_call and pct_reply of arch/riscv/trap.S (ASSEMBLY: there the caller is given up
- * before the link is stored), deadline_end for CALLING (exo/event.c), env_release, env_put, env_kill,
- * env_exit, regs_stop, regs_start (exo/env.c), the cut of an ENV slot (exo/cut.c), reap_harts and
- * reap_frames (exo/reap.c).
+ * before the link is stored), deadline_end for CALLING (exo/event.c), env_release, env_put,
+ * env_kill, env_exit, regs_stop, regs_start (exo/env.c), cut_shrink, cut_bindings of an ENV slot
+ * (exo/cut.c), reap_harts, reap_frames (exo/reap.c).
  *
  * C calls S through slot 1 or 2, or T through slot 3.  Harts 0 and 1 run whatever is READY.  Hart 2
- * watches deadlines, hart 3 stops and starts C or S, hart 4 holds TREE: cuts slot 1, kills and reaps S
- * or C; then C's frame is a TABLE, and a program has chosen the rest of its word 1.
+ * watches deadlines, hart 3 stops and starts C or S.  Hart 4 holds TREE.  CUT: it cuts slot 1.
+ * DEATH: it kills and reaps S or C; then C's frame is a TABLE, and a program has chosen the rest of
+ * its word 1.
  *
- * Left out: store buffers (a state is given up with full order, a claim acquires: claim.pml); chains
- * longer than one, depth; TREE's other users.
+ * Left out: store buffers (a state is given up with full order, a claim acquires: claim.pml);
+ * chains longer than one, depth; TREE's other users.
  *
  * CLEAN:
  * CLEAN: ASSEMBLY
@@ -22,14 +23,14 @@
  * CLEAN: CUT
  * CLEAN: CUT ASSEMBLY
  * BUG: NO_CALLEE                             the reply does not compare whom the caller waits for
- * BUG: ACCEPT_FIRST                          pct_reply accepts the next call before it has claimed the caller
+ * BUG: ACCEPT_FIRST                          pct_reply accepts, then claims the caller
  * BUG: REPLY_TAKES_FLAGS DEATH               the reply claims a caller that dies
  * BUG: STOP_SILENT                           the stop of a caller writes no answer
  * BUG: TIMEOUT_UNCHECKED                     TIMEOUT without a second look at the deadline
  * BUG: DEADLINE_UNCLAIMED                    the deadline's end does not claim
  * BUG: NO_BREAK DEATH                        the callee's death tells nobody
  * BUG: REAPER_NO_BREAK DEATH                 killer and runner tell, the reaper does not look again
- * BUG: BREAK_UNCLAIMED DEATH                 the callee's death does not claim the caller by its word
+ * BUG: BREAK_UNCLAIMED DEATH                 the callee's death does not claim the caller
  * BUG: NO_TAG DEATH                          word 1 of another type may equal a state word
  * BUG: CUT_SILENT CUT                        the cut of the slot leaves the call
  * BUG: CUT_ANY_SLOT CUT                      the cut breaks a call made through another slot
@@ -97,7 +98,8 @@ bit gone[3];
 #endif
 
 inline held(e, h) {
-    assert(holder[e] == NOBODY && !gone[e] && (word[e] & TAG)); holder[e] = h
+    assert(holder[e] == NOBODY && !gone[e] && (word[e] & TAG));
+    holder[e] = h
 }
 
 /* As env_claim_word. */
@@ -173,7 +175,8 @@ inline pct_call(h) {
     :: usable[slot] ->
         atomic {
             if
-            :: word[to] == (TAG | ACCEPT) -> held(to, h); word[to] = TAG | INCALL | RUN | HART(h); ended = 1
+            :: word[to] == (TAG | ACCEPT) ->
+                held(to, h); word[to] = TAG | INCALL | RUN | HART(h); ended = 1
             :: else
             fi
         }
@@ -311,7 +314,9 @@ proctype Controller() { /* hart 3 */
             :: else
             fi
         :: !gone[v] && STATE(old) == STOPPED ->
-            atomic { if :: word[v] == old && !(old & KILL) -> word[v] = (old & (TAG | INCALL)) | READY :: else fi }
+            atomic {
+                if :: word[v] == old -> word[v] = (old & (TAG | INCALL)) | READY :: else fi
+            }
         fi;
         locked = 0;
         old = 0; v = 0

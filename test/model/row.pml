@@ -2,16 +2,16 @@
 /*
  * Rows: who empties one and binds it anew, against the hart that runs it (H22, H28).
  *
- * Mirrors: row_announce, row_claim, slice_take_back, slice_is_over, row_clear, slice_unbind,
- * slice_bind with bind_check and slice_fill (exo/slice.c).
+ * Mirrors: row_announce, row_claim, slice_recall, slice_is_over, row_clear, slice_unbind,
+ * slice_bind, bind_check, slice_fill (exo/slice.c).
  *
- * Hart 1 has one row, with X in it.  It runs X by the row's turn, or because X woke and takes it back;
- * between, it runs others or nothing.  Hart 0 empties the row, and when that is done (the row is another
- * holder's) it binds Y.  The program on hart 1 may empty its own row too.  Stores wait in their
- * hart's buffer until a fence.
+ * Hart 1 has one row, with X in it.  It runs X by the row's turn, or because X woke and takes its
+ * time back; between, it runs others or nothing.  Hart 0 empties the row, and when that is done (the
+ * row is another holder's) it binds Y.  The program on hart 1 may empty its own row too.  Stores
+ * wait in their hart's buffer until a fence.
  *
- * Left out: the words of X and Y but for READY and not (claim.pml); waking (wait.pml); the mask
- * `bound`, a hint; several rows (they share only `running`).
+ * Left out: the words of X and Y but for READY and not (claim.pml); waking (wait.pml); the ring of
+ * bound rows, which is a way to find them; several rows (they share only `running`).
  *
  * CLEAN:
  * BUG: NO_ANNOUNCE_FENCE                     the row is read before `running` is out
@@ -76,8 +76,11 @@ endHart: do
         mine = 0;
         if
         :: row_announce(); /* row_claim */
-            if :: env -> atomic { if :: ready[env] -> ready[env] = 0; mine = 1 :: else fi } :: else fi
-        :: atomic { ready[X] -> ready[X] = 0 } /* X woke here: claimed first, slice_take_back */
+            if
+            :: env -> atomic { if :: ready[env] -> ready[env] = 0; mine = 1 :: else fi }
+            :: else
+            fi
+        :: atomic { ready[X] -> ready[X] = 0 } /* X woke here, claimed: slice_recall */
             if
             :: row == X || b1 == X -> /* slice_recalls */
 #ifdef TAKE_BACK_SILENT
@@ -155,7 +158,14 @@ proctype Hart0() {
 #endif
             :: else -> done = 1
             fi;
-            if :: done -> atomic { assert(!uses || uses == Y && row == Y); lost = 0; b0 = (rounds == 1 -> Y : X) } :: else fi;
+            if
+            :: done ->
+                atomic {
+                    assert(!uses || uses == Y && row == Y);
+                    lost = 0; b0 = (rounds == 1 -> Y : X)
+                }
+            :: else
+            fi;
             FENCE0; tree = 0;
             if :: !done -> running != 1 :: else fi
         :: done -> break

@@ -3,16 +3,17 @@
  * RULES 2 and 3: entering spaces, and taking entries out of TLBs before a frame is reused.
  *
  * Mirrors: space_shoot, shoot_others, space_harts, active_entering, active_entered, space_enter,
- * hart_enter, hart_leave (exo/shoot.c), the two passes of unmap (exo/space.c, leaves_remove in
- * exo/sweep.c), table_unlink (TABLE), tlb_generation at env_init (space T dies and is made anew).
+ * hart_enter, hart_leave, tlb_generation (exo/shoot.c, exo/shoot.h), page_unmap (exo/space.c) and
+ * leaves_remove (exo/sweep.c) with their two passes, table_unlink (TABLE).
  *
- * Hart A is in space S and unmaps; hart B goes between S, T and the kernel's root.  A store waits in
- * its hart's buffer, one place a word, and leaves it in any order; a full fence empties the buffer, a
- * release lets a store leave only after the earlier ones.  The walkers fill whenever satp allows.
+ * Hart A is in space S and unmaps; hart B goes between S, T and the kernel's root; T dies and its
+ * root and ASID are a new space's.  A store waits in its hart's buffer, one place a word, and leaves
+ * it in any order; a full fence empties the buffer, a release lets a store leave only after the
+ * earlier ones.  The walkers fill whenever satp allows.
  *
- * FAST: hart A is elsewhere and acts on S, and B enters S by trap.S's ENTER where S's `last` is B's mark:
- * without a look at the generation.  B may save and load floating point, which is kept in `last` too.
- * With SHARED_ASID T is made meanwhile (asid_take), and S has had the identifier alone until then.
+ * FAST: hart A is elsewhere and acts on S, and B enters S as trap.S does where the `last` of S is
+ * B's mark, without a look at the generation.  B may save and load floating point, which `last`
+ * tells of too.  With SHARED_ASID T is made meanwhile, and S has had the ASID alone until then.
  * Mirrors ENTER, ENTER_OTHER, float_save (arch/riscv/trap.S), hart_enter's mark, asid_share.
  *
  * Left out: loads never pass loads; satp writes are immediate; one shooter a space (SPACE lock); the
@@ -41,7 +42,7 @@
  * BUG: LEAVE_EARLY TABLE                     hart_leave gives its name up before satp
  * BUG: NO_ENTER_FENCE FAST                   ENTER reads `last` before active[] is out
  * BUG: LAST_KEPT FAST                        SHOOT leaves `last`
- * BUG: MARK_UNCHECKED FAST                   hart_enter does not look at the generation again behind its mark
+ * BUG: MARK_UNCHECKED FAST                   hart_enter does not look again behind its mark
  * BUG: LAST_UNORDERED FAST                   `last` is cleared before the new generation is out
  * BUG: MARK_UNSHARED FAST SHARED_ASID        hart_enter does not look at `shared` behind its mark
  * BUG: NO_MARK_FENCE FAST SHARED_ASID        ... or before the mark is out
@@ -84,7 +85,8 @@ bit foreign;                     /* F was counted down and is another's */
 
 #define LOAD(buffer, word) (buffer[word] != EMPTY -> buffer[word] : memory[word])
 #define STORE(buffer, word, value) atomic { buffer[word] == EMPTY -> buffer[word] = value }
-#define FENCE_A (a[PTE] == EMPTY && a[GEN] == EMPTY && a[USE] == EMPTY && a[LAST] == EMPTY && a[SHARED] == EMPTY)
+#define FENCE_A (a[PTE] == EMPTY && a[GEN] == EMPTY && a[USE] == EMPTY && a[LAST] == EMPTY && \
+                 a[SHARED] == EMPTY)
 #define FENCE_B (b[ACT] == EMPTY && b[USE] == EMPTY && b[LAST] == EMPTY)
 #define FLUSH(asid) tlbF[asid] = 0; tlbT[asid] = 0
 
@@ -164,7 +166,7 @@ proctype HartA() {
     byte count = 0, named;
     do
     :: count < UNMAPS -> count++;
-        atomic { if :: tlbA && a[USE] == EMPTY -> a[USE] = 1 :: true fi } /* the program's last store */
+        atomic { if :: tlbA && a[USE] == EMPTY -> a[USE] = 1 :: true fi } /* the program stores */
 #ifdef SHOOT_EARLY
         space_shoot();
 #endif
@@ -191,7 +193,7 @@ proctype HartA() {
         FENCE_A; /* at the latest when TREE is released */
         exists = 1
 #endif
-    :: count < UNMAPS && exists -> count++; /* T is reaped, and its root frame and ASID are a new space's */
+    :: count < UNMAPS && exists -> count++; /* T is reaped, its root and ASID a new space's */
         atomic {
             if
             :: !NAMES(memory[ACT], T) ->

@@ -2,21 +2,24 @@
 /*
  * RULE 6: sleeping and waking, across harts.
  *
- * Mirrors: env_wait, wait_sleep, deadline_set, deadline_tell, event_claim, event_post, hart_deadlines,
- * deadline_end (exo/event.c), env_put and env_give_up (exo/env.c), slice_wake, slice_look, slice_pick,
- * row_announce, slice_wait, hart_interrupt, slice_arm, slice_fill with slice_bind, row_clear
- * (exo/slice.c).
+ * Mirrors: env_wait, wait_sleep, deadline_set, deadline_tell, event_claim, event_post,
+ * hart_deadlines, deadline_end (exo/event.c), env_put (exo/env.c), slice_give_up (exo/slice.h),
+ * slice_wake, rows_wake, slice_look, deadline_lower, slice_pick, row_announce, slice_wait,
+ * hart_interrupt, slice_arm, slice_fill, slice_bind, row_clear (exo/slice.c).
  *
- * X has rows on harts 0 and 1 (UNBIND: hart 0's is emptied meanwhile; BIND: hart 1's is bound
- * meanwhile; FIRST: and that is its only one, it runs on hart 0 by somebody's yield), and runs on either.  A hart without X sleeps, or runs another environment, in the rest of X's row or in
- * a row of its own, until it is interrupted.  Hart 2 notifies, hart 3 binds.  A store waits in its hart's buffer
- * until a fence (X's registers, idle, recall: the mask and the deadline go with the registers); atomic
- * operations act on memory at once and, when they release, with the buffer empty.
- * Time has one tick, and a deadline is at it.
+ * X has rows on harts 0 and 1 and runs on either.  UNBIND: hart 0's is emptied meanwhile.  BIND:
+ * hart 1's is bound meanwhile; FIRST: and that is its only one, it runs on hart 0 by somebody's
+ * yield.  A hart without X sleeps, or runs another environment, in the rest of X's row or in a row
+ * of its own, until it is interrupted.  Hart 2 notifies, hart 3 binds.
  *
- * Left out: loads never pass loads; urgent rows and ends of slices (a hart that is interrupted for
- * nothing looks again, which can only help); callers' rows (slice_wake's chain); death (kill.pml).
- * That a store to memory is seen by who takes an IPI sent after it is assumed.
+ * A store waits in its hart's buffer until a fence (X's registers, `idle`, `recall`: the mask and
+ * the deadline go with the registers); atomic operations act on memory at once and, when they
+ * release, with the buffer empty.  Time has one tick, and a deadline is at it.
+ *
+ * Left out: loads never pass loads; urgent rows; ends of slices (a hart that is interrupted for
+ * nothing looks again, which can only help; so slice_look's IPI to a busy hart, which it omits
+ * where the timer is armed for an earlier time, is always sent here); the rows of callers (slice_wake's
+ * chain); death (kill.pml).  That who takes an IPI sees the stores before it is assumed.
  *
  * CLEAN:
  * CLEAN: DEADLINES
@@ -33,12 +36,12 @@
  * BUG: MASK_READ_EARLY NOTIFIES=2            who claims takes by the mask that it read before
  * BUG: READY_SILENT                          giving up as READY tells nobody
  * BUG: PUT_SILENT                            who wakes a sleeper tells nobody
- * BUG: TOLD_ALWAYS_QUIET                     nobody sends the interrupt: each thinks another has
+ * BUG: RECALL_KEPT                           a hart that looks leaves `recall` set
  * BUG: IDLE_ONLY                             only idle harts are told, not those that fill its row
  * BUG: BIND_SILENT BIND                      slice_bind tells nobody
  * BUG: BIND_NO_LOOK BIND FIRST DEADLINES     slice_bind does not make the hart look at the deadline
  * BUG: UNBIND_NO_LOOK UNBIND DEADLINES       nor does who empties the row on the hart that kept it
- * BUG: ROWS_READ_EARLY BIND FIRST DEADLINES  the sleeper reads its rows before it gives its state up
+ * BUG: ROWS_READ_EARLY BIND FIRST DEADLINES  the sleeper reads its rows before the release
  * BUG: ROWS_READ_EARLY UNBIND DEADLINES
  * BUG: DEADLINE_SILENT UNBIND DEADLINES      a deadline whose rows are elsewhere is told to nobody
  * BUG: DEADLINE_OVERWRITES BIND FIRST DEADLINES  hart_deadlines stores the next one over a 0
@@ -64,7 +67,8 @@
 #endif
 #endif
 
-byte state = RUN(0), events, mask, deadline = NEVER, wanted; /* wanted: ghost, the mask of the present wait */
+byte state = RUN(0), events, mask, deadline = NEVER;
+byte wanted; /* ghost: the mask of the present wait */
 bit saved, now;
 bit row[2] = 1, owns[2]; /* X's row on that hart; and it is the current one */
 byte due[2] = NEVER;     /* hart->deadline */
@@ -96,9 +100,6 @@ inline tell(other) { /* rows_wake, of one hart */
     :: row[other] && (owns[other] || idle[other]) ->
 #endif
         atomic { told = recall[other]; recall[other] = 1 }
-#ifdef TOLD_ALWAYS_QUIET
-        told = 1;
-#endif
         if :: !told -> interrupt[other] = 1 :: else fi;
         told = 0
     :: else
@@ -108,7 +109,8 @@ inline tell(other) { /* rows_wake, of one hart */
 inline slice_look() { /* the lowest hart that has a row of it */
     if
     :: deadline == NEVER
-    :: deadline != NEVER && row[0] -> due[0] = 1; if :: idle[0] || fills[0] -> interrupt[0] = 1 :: else fi
+    :: deadline != NEVER && row[0] -> due[0] = 1;
+        if :: idle[0] || fills[0] -> interrupt[0] = 1 :: else fi
     :: deadline != NEVER && !row[0] && row[1] -> due[1] = 1;
         if :: idle[1] || fills[1] -> interrupt[1] = 1 :: else fi
     :: else
@@ -155,14 +157,17 @@ inline hart_deadlines(h) {
 
 /* Claim X by the row of this hart. */
 inline slice_pick(h) {
+#ifndef RECALL_KEPT
     if :: recall[h] && bRecall[h] == EMPTY -> STORE(bRecall, h, 0) :: else fi;
+#endif
     if
     :: row[h] ->
 #ifndef NO_ANNOUNCE_FENCE
         FENCE(h);
 #endif
         if
-        :: row[h] -> atomic { if :: state == READY -> state = RUN(h); claimed = 1; owns[h] = 1 :: else fi }
+        :: row[h] ->
+            atomic { if :: state == READY -> state = RUN(h); claimed = 1; owns[h] = 1 :: else fi }
         :: else
         fi
     :: else
@@ -188,7 +193,10 @@ inline give_up_ready(h) {
 inline wait_sleep(h) {
     atomic { mask = m; wanted = m; deadline = first }
 #ifdef ROWS_READ_EARLY
-    atomic { elsewhere[0] = row[0] && first != NEVER && !row[h]; elsewhere[1] = row[1] && first != NEVER && !row[h] }
+    atomic {
+        elsewhere[0] = row[0] && first != NEVER && !row[h];
+        elsewhere[1] = row[1] && first != NEVER && !row[h]
+    }
     if :: first != NEVER && row[h] && due[h] > 1 -> due[h] = 1 :: else fi;
 #else
     atomic { if :: first != NEVER && due[h] > 1 -> due[h] = 1 :: else fi }
@@ -249,7 +257,8 @@ endX:   if
             :: events & m -> atomic { events = events & ~m; m = 0; first = NEVER; claimed = 1 }
             :: else -> wait_sleep(h)
             fi
-        :: atomic { interrupt[h] && !row[h] -> interrupt[h] = 0 } give_up_ready(h) /* its row is gone */
+        :: atomic { interrupt[h] && !row[h] -> interrupt[h] = 0 } /* its row is gone */
+            give_up_ready(h)
         fi
     :: !claimed -> slice_pick(h);
         if
@@ -282,7 +291,10 @@ endFills:       atomic { interrupt[h] || armed[h] <= now -> interrupt[h] = 0; ar
                     armed[h] = due[h];
 #endif
                     asleep[h] = 1;
-endSleeps:          atomic { interrupt[h] || armed[h] <= now -> interrupt[h] = 0; armed[h] = NEVER; asleep[h] = 0 }
+endSleeps:          atomic {
+                        interrupt[h] || armed[h] <= now ->
+                        interrupt[h] = 0; armed[h] = NEVER; asleep[h] = 0
+                    }
                 :: else
                 fi
             :: else -> break

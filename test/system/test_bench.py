@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/bench prints each figure, the same in every run; they keep their aims, and docs/ has them."""
+"""scripts/bench prints each figure, each run the same; they keep their aims and are in docs/."""
 import json
 import subprocess
 import xml.etree.ElementTree
@@ -29,9 +29,13 @@ def sizes(rows):
     return bench.sizes()
 
 
-def is_old(told, measured):
-    """A figure in docs/ may differ by 2 %, or by 2 instructions: a rebuild moves code."""
-    return abs(told - measured) > max(2, 0.02 * measured)
+def is_old(name, told, measured):
+    """
+    A figure in docs/ may differ by 2 %, or by 2 instructions.  When in a tick a
+    sleeper is due, and what else then, depends on the length of every program.
+    """
+    share = 0.25 if name.startswith("wake_latency") else 0.02
+    return abs(told - measured) > max(2, share * measured)
 
 
 def test_every_figure_is_there(rows):
@@ -53,11 +57,13 @@ def test_figures_keep_their_aims(rows, sizes):
 
 
 def test_calls_write_satp_only_for_a_switch(rows):
-    for name in ("null_call", "cap_call", "fault_round_trip", "page_map_one", "timer_tick",
-                 "notify_no_wake", "pct_round_trip_same_space", "pct_refused"):  # fmt: skip
+    staying = ["null_call", "cap_call", "fault_round_trip", "page_map_one", "timer_tick",
+               "notify_no_wake", "pct_round_trip_same_space", "pct_refused"]  # fmt: skip
+    for name in staying:
         assert rows[name]["satp_writes"] == 0, rows[name]
-    for name, switches in (("yield_one_way", 1), ("pct_round_trip", 2), ("pct_round_trip_fp", 2),
-                           ("notify_wake", 1), ("notify_wait", 1), ("slice_switch", 1)):  # fmt: skip
+    switching = {"yield_one_way": 1, "pct_round_trip": 2, "pct_round_trip_fp": 2,
+                 "notify_wake": 1, "notify_wait": 1, "slice_switch": 1}  # fmt: skip
+    for name, switches in switching.items():
         assert rows[name]["satp_writes"] == switches, rows[name]
         assert rows[name]["sfences"] == 0, rows[name]
 
@@ -70,7 +76,8 @@ def test_single_calls_are_bounded(rows):
 def test_wake_ups_come_in_time(rows):
     for load in ("", "calls_"):
         median, late, last = (
-            rows[f"wake_latency_{load}{what}"]["instructions"] for what in ("median", "p999", "max")
+            rows[f"wake_latency_{load}{what}"]["instructions"]
+            for what in ("median", "p999", "max")
         )
         # Nothing can be in the way for longer than one stay in the kernel, and its own wake-up.
         assert median <= late <= last <= STEP_MAX + median, load
@@ -90,13 +97,13 @@ def test_docs_are_not_older_than_the_figures(rows, sizes):
     old = {
         name: (told[name]["instructions"], row["instructions"])
         for name, row in rows.items()
-        if is_old(told[name]["instructions"], row["instructions"])
+        if is_old(name, told[name]["instructions"], row["instructions"])
         or any(told[name][key] != row[key] for key in ("satp_writes", "sfences"))
     }
     old |= {
         name: (data["sizes"][name], size)
         for name, size in sizes.items()
-        if is_old(data["sizes"][name], size)
+        if is_old(name, data["sizes"][name], size)
     }
     assert not old, f"in docs/ and measured: {old}; {MEND}"
 

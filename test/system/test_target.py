@@ -15,7 +15,7 @@ SOAK = os.environ.get("EXO_SOAK") == "1"
 SECONDS = 4 * 3600 if SOAK else 240
 
 # Those that have nothing to do without rows and without the root capabilities.
-ONLY_FIRST = ["endless", "kills", "shares", "shoot_litmus", "slice"]
+ONLY_FIRST = ["endless", "kills", "shares", "shoot_litmus", "slice", "smp"]
 PROGRAMS = sorted(
     path.stem
     for path in (exo_qemu.ROOT / "test" / "target").glob("*.c")

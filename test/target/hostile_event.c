@@ -468,12 +468,12 @@ int main(void) {
         printf("# no row: what sleeps until a time or on another hart is not tried\n");
     } else {
         deadline_checks();
-        ping_checks(0, 0, rounds / 5);
+        ping_checks(0, 0, rounds / 10);
         if (harts > 1) {
-            ping_checks(0, 1, rounds / 5);
+            ping_checks(0, 1, rounds / 10);
             ping_checks(1, harts - 1, rounds);
         }
-        flood_checks(harts > 1 ? rounds / 5 : 20);
+        flood_checks(harts > 1 ? rounds / 20 : 20);
     }
     check(check_use() == before, "nothing is lost");
     return check_end();

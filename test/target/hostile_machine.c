@@ -77,10 +77,12 @@ static void register_checks(void) {
     uint64_t va = check_room(memory, first, 16);
     uint64_t arguments[7] = {EXO_SELF, va, memory, first, 16, R, PATTERN};
     struct exo_result result = call_number(exo_call_page_map, arguments, registers);
-    check(result.value == 16 && registers_good(arguments, registers), "registers after page_map");
+    /* An interrupt may end it sooner. */
+    check(result.value > 0 && registers_good(arguments, registers), "registers after page_map");
     uint64_t unmap[7] = {EXO_SELF, va, 16, 0, PATTERN, PATTERN, PATTERN};
     result = call_number(exo_call_page_unmap, unmap, registers);
-    check(result.value == 16 && registers_good(unmap, registers), "registers after page_unmap");
+    check(result.value > 0 && registers_good(unmap, registers), "registers after page_unmap");
+    space_unmap(&space_self, va, 16);
 }
 
 /* ---- random calls ---- */

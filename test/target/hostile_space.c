@@ -105,7 +105,7 @@ static void frame_checks(void) {
     REFUSED(RANGE, "map a vector that wraps", map(va, weak, 0, 1, R | EXO_MAP_VECTOR));
     for (uint64_t i = 0; i < 8; i++) sys_ctx()->vector[i] = first + i;
     check(map(va, weak, 0, 8, R | EXO_MAP_VECTOR).value == 4, "a vector ends where the range ends");
-    exo_page_unmap(0, va, 4, 0);
+    space_unmap(&space_self, va, 4);
     sys_cap_drop(weak, first);
     REFUSED(SLOT, "map by what was dropped", map(va, weak, first, 1, R));
 }

@@ -126,25 +126,37 @@ static bool is_free(uint64_t frame) {
     return !check_words[2 * (frame - info->ram_first)] && !(frame >= info->archive && frame < end);
 }
 
+/* A range call stops where an interrupt is pending: go on there. */
+static void frames_map(uint64_t slot, const uint64_t *frames, uint64_t count) {
+    for (uint64_t done = 0; done < count;) {
+        memcpy(sys_ctx()->vector, frames + done, (count - done) * sizeof(*frames));
+        uint64_t at = va + done * EXO_FRAME_BYTES;
+        int64_t value =
+            exo_page_map(EXO_SELF, at, slot, 0, count - done, R | W | EXO_MAP_VECTOR).value;
+        if (value < 0) return (void)check(false, "map: %s", sys_error_name(value));
+        done += (uint64_t)value;
+    }
+}
+
 /* Write to all free frames of a range, or read them again; how many are not as they should be. */
 static uint64_t pass(uint64_t slot, const struct exo_cap *cap, bool write, uint64_t *count) {
     uint64_t wrong = 0;
     *count = 0;
     for (uint64_t frame = cap->first; frame < cap->first + cap->count;) {
-        uint64_t *vector = sys_ctx()->vector, n = 0;
+        static uint64_t frames[CHUNK];
+        uint64_t n = 0;
         for (; n < CHUNK && frame < cap->first + cap->count; frame++)
-            if (is_free(frame)) vector[n++] = frame;
+            if (is_free(frame)) frames[n++] = frame;
         if (!n) break;
-        if (exo_page_map(EXO_SELF, va, slot, 0, n, R | W | EXO_MAP_VECTOR).value != (int64_t)n)
-            wrong++;
+        frames_map(slot, frames, n);
         for (uint64_t i = 0; i < n; i++) {
             volatile uint64_t *word = (volatile uint64_t *)(va + i * EXO_FRAME_BYTES + 8 * i);
             if (write)
-                *word = ~vector[i];
-            else if (*word != ~vector[i])
+                *word = ~frames[i];
+            else if (*word != ~frames[i])
                 wrong++;
         }
-        exo_page_unmap(EXO_SELF, va, n, 0);
+        space_unmap(&space_self, va, n);
         *count += n;
     }
     return wrong;
