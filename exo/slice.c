@@ -91,7 +91,8 @@ static void rows_wake(const struct exo_env *env, uint64_t mask) {
     for (uint64_t index = 0; index < hart_count && mask >> index; index++) {
         struct hart *hart = harts[index];
         if (!(mask >> index & 1)) continue;
-        bool could = read_once(hart->idle) || read_once(read_once(hart->row)->env) == frame ||
+        const struct exo_row *current = read_once(hart->row);
+        bool could = read_once(hart->idle) || read_once(current->env) == frame ||
                      (read_once(env->urgent) >> index & 1 && urgent_row(hart, frame));
         /* Who was told and has not looked yet will see this one too. */
         if (could && !__atomic_exchange_n(&hart->recall, 1, __ATOMIC_SEQ_CST)) arch_ipi(hart);
