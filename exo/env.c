@@ -214,16 +214,12 @@ static int64_t regs_copy(struct hart *hart, struct exo_env *env, uint64_t operat
     return 0;
 }
 
-static int64_t regs_start(struct exo_env *env) {
-    uint64_t *state = frame_state(env->frame);
-    uint64_t flags = __atomic_load_n(state, __ATOMIC_RELAXED) & ENV_KEPT;
-    uint64_t stopped = env_word(env->gen, EXO_STATE_STOPPED) | flags;
-    uint64_t ready = env_word(env->gen, EXO_STATE_READY) | (flags & EXO_FLAG_INCALL);
-    if (!(flags & EXO_FLAG_INCALL)) write_once(env->depth, EXO_CHAIN_MAX);
-    if (!__atomic_compare_exchange_n(state, &stopped, ready, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_RELAXED))
-        return EXO_ESTATE;
-    slice_wake(env, SLICE_ALL);
+static int64_t regs_start(struct hart *hart, struct exo_env *env) {
+    uint64_t word = read_once(*frame_state(env->frame));
+    if (env_state(word) != EXO_STATE_STOPPED || word & EXO_FLAG_KILL) return EXO_ESTATE;
+    if (!env_claim_word(hart, env->frame, word)) return EXO_ESTATE;
+    if (!(word & EXO_FLAG_INCALL)) write_once(env->depth, EXO_CHAIN_MAX);
+    env_put(hart, env, EXO_STATE_READY);
     return 0;
 }
 
@@ -264,7 +260,7 @@ struct result env_regs(uint64_t handle, uint64_t operation) {
     } else if (env == hart->env) {
         result.value = EXO_ESELF;
     } else if (operation == EXO_REGS_START) {
-        result.value = regs_start(env);
+        result.value = regs_start(hart, env);
     } else if (operation == EXO_REGS_STOP) {
         result.value = regs_stop(hart, env);
     } else if (operation == EXO_REGS_GET || operation == EXO_REGS_SET) {

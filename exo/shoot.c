@@ -12,13 +12,14 @@ static struct {
 
 /* From now on no fast path enters this space; hart_enter may be about to let one. */
 static void asid_share(struct exo_env *space) {
-    space->shared = 1;
+    write_once(space->shared, 1);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(&space->last, 0, __ATOMIC_RELAXED);
 }
 
 void asid_take(struct exo_env *space) {
-    uint64_t asid = space->asid = space->root % info->asid_count;
+    uint64_t asid = space->root % info->asid_count;
+    write_once(space->asid, asid);
     if (!asids[asid].spaces++) {
         asids[asid].alone = space->frame;
         return;
@@ -48,9 +49,9 @@ void shoot_others(struct exo_env *space) {
 }
 
 static void space_enter(struct hart *hart, struct exo_env *space) {
-    uint64_t asid = space->asid;
+    uint64_t asid = read_once(space->asid);
     uint64_t generation = __atomic_load_n(&space->tlb_gen, __ATOMIC_RELAXED);
-    bool same_asid = hart->space && hart->space->asid == asid;
+    bool same_asid = hart->space && read_once(hart->space->asid) == asid;
     if (hart->seen[asid] != generation) {
         hart->seen[asid] = generation;
         arch_tlb_flush(asid);

@@ -137,9 +137,10 @@ static bool enter_fast(struct hart *hart, struct exo_env *env) {
         return true;
     }
     if (last != hart->run && last != hart->run + EXO_LAST_FLOAT) return false;
+    hart->env = env;
     arch_root_write(env->satp);
     __atomic_store_n(&hart->active, frame << 32 | frame, __ATOMIC_RELEASE);
-    hart->space = hart->env = env;
+    hart->space = env;
     hart->space_lock = arch_pointer(env->lock);
     hart->state = frame_state(frame);
     hart->ctx = arch_pointer(env->ctx);

@@ -18,7 +18,7 @@
 #include "fixture.h"
 #include "recover.h"
 
-#define PAIRS 900        /* stops of both that are tried of one order of a scene, at most */
+#define PAIRS 100        /* stops of both that are tried of one order of a scene, at most */
 #define CLOSE 60         /* single stops near either end are all tried, between them some */
 #define SPARSE 40        /* ... how many */
 #define RECOVER_EACH 100 /* runs between two in which all must die and init get everything back */
