@@ -378,6 +378,32 @@ static void slice_announce(struct hart *hart) {
     ctx->register_x[1] = ctx->exception_stack;
 }
 
+/* Could the row's environment, or the end of its chain of calls, run here? */
+static bool row_is_ready(struct hart *hart, const struct exo_row *row) {
+    uint64_t frame = read_once(row->env);
+    struct exo_env *env = frame ? chain_claim(hart, frame, read_once(row->match)) : NULL;
+    if (env) env_put_quietly(hart, env, EXO_STATE_READY);
+    return env;
+}
+
+/*
+ * Was this hart told of somebody who may take a row back?  Looked at before
+ * anything is given up: who is given up is told to other harts, and two harts
+ * could go on telling each other.
+ */
+static bool slice_is_recalled(struct hart *hart) {
+    if (!read_once(hart->recall) || hart->borrows) return false;
+    write_once(hart->recall, 0);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uint64_t frame = frame_of(hart->env);
+    bool ready = read_once(hart->row->env) != frame && row_is_ready(hart, hart->row);
+    for (struct exo_row *row = hart->rows; !ready && row < hart->rows + EXO_ROWS; row++)
+        if (read_once(row->flags) & EXO_ROW_URGENT && row->left && read_once(row->env) != frame)
+            ready = row_is_ready(hart, row);
+    if (ready) write_once(hart->recall, 1); /* for slice_pick */
+    return ready;
+}
+
 /* Must the program that runs here leave? */
 static bool slice_is_over(struct hart *hart) {
     uint64_t word = __atomic_load_n(hart->state, __ATOMIC_RELAXED);
@@ -387,7 +413,7 @@ static bool slice_is_over(struct hart *hart) {
         call_break(hart->env);
         return true;
     }
-    return read_once(hart->recall) && !hart->borrows;
+    return slice_is_recalled(hart);
 }
 
 struct exo_env *hart_interrupt(void) {

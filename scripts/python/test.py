@@ -14,7 +14,7 @@ import machine
 
 ROOT = machine.ROOT
 LOGS = ROOT / "build" / "test"
-KERNEL_LINES = 4750
+KERNEL_LINES = 4800
 PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5"]
 
 
