@@ -129,25 +129,38 @@ void slice_look(const struct exo_env *env) {
 
 /* ---- claiming ---- */
 
-/*
- * Claim the environment with this READY word or, while it waits for an answer,
- * the one at the end of its chain of calls.  NULL if that cannot run.
- */
+/* Where a chain of calls ends: all of it hints. */
+struct chain {
+    uint64_t frame;  /* of the environment that can run, 0 if none can */
+    uint64_t word;   /* its state word */
+    uint64_t caller; /* ENV frame of whom it serves in this chain, 0 if it is the first */
+};
+
+/* From the environment with this READY word: itself, or who serves it while it waits for an answer. */
+static struct chain chain_find(uint64_t frame, uint64_t ready) {
+    struct chain end = {frame, read_once(*frame_state(frame)), 0};
+    for (unsigned i = 0; (end.word & ~(uint64_t)EXO_FLAG_INCALL) != ready; i++) {
+        bool calls = (end.word & (EXO_STATE_MASK | EXO_FLAG_KILL)) == EXO_STATE_CALLING;
+        if (!calls || (end.word ^ ready) >> EXO_ENV_GEN_SHIFT || i == EXO_CHAIN_MAX)
+            return (struct chain){0};
+        end.caller = end.frame;
+        end.frame = env_hart(end.word);
+        end.word = read_once(*frame_state(end.frame));
+        if (end.word >> EXO_TAG_SHIFT != EXO_TAG_ENV || !(end.word & EXO_FLAG_INCALL))
+            return (struct chain){0};
+        ready = end.word >> EXO_ENV_GEN_SHIFT << EXO_ENV_GEN_SHIFT | EXO_STATE_READY;
+    }
+    if (end.caller && read_once(env_at(end.frame)->caller) != end.caller) end.frame = 0;
+    return end;
+}
+
+/* Claim what chain_find finds; NULL if that is nothing, or another hart was first. */
 static __attribute__((noinline)) struct exo_env *chain_claim(struct hart *hart, uint64_t frame,
                                                              uint64_t ready) {
-    uint64_t caller = 0, word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED);
-    for (unsigned i = 0; (word & ~(uint64_t)EXO_FLAG_INCALL) != ready; i++) {
-        bool calls = (word & (EXO_STATE_MASK | EXO_FLAG_KILL)) == EXO_STATE_CALLING;
-        if (!calls || (word ^ ready) >> EXO_ENV_GEN_SHIFT || i == EXO_CHAIN_MAX) return NULL;
-        caller = frame;
-        frame = env_hart(word);
-        word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED);
-        if (word >> EXO_TAG_SHIFT != EXO_TAG_ENV || !(word & EXO_FLAG_INCALL)) return NULL;
-        ready = word >> EXO_ENV_GEN_SHIFT << EXO_ENV_GEN_SHIFT | EXO_STATE_READY;
-    }
-    struct exo_env *env = env_at(frame);
-    if ((caller && read_once(env->caller) != caller) || !env_claim(hart, frame, word)) return NULL;
-    if (!caller || read_once(env->caller) == caller) return env;
+    struct chain end = chain_find(frame, ready);
+    if (!end.frame || !env_claim(hart, end.frame, end.word)) return NULL;
+    struct exo_env *env = env_at(end.frame);
+    if (!end.caller || read_once(env->caller) == end.caller) return env;
     env_put(hart, env, EXO_STATE_READY); /* the call ended meanwhile */
     return NULL;
 }
@@ -379,11 +392,9 @@ static void slice_announce(struct hart *hart) {
 }
 
 /* Could the row's environment, or the end of its chain of calls, run here? */
-static bool row_is_ready(struct hart *hart, const struct exo_row *row) {
+static bool row_is_ready(const struct exo_row *row) {
     uint64_t frame = read_once(row->env);
-    struct exo_env *env = frame ? chain_claim(hart, frame, read_once(row->match)) : NULL;
-    if (env) env_put_quietly(hart, env, EXO_STATE_READY);
-    return env;
+    return frame && chain_find(frame, read_once(row->match)).frame;
 }
 
 /*
@@ -396,10 +407,10 @@ static bool slice_is_recalled(struct hart *hart) {
     write_once(hart->recall, 0);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     uint64_t frame = frame_of(hart->env);
-    bool ready = read_once(hart->row->env) != frame && row_is_ready(hart, hart->row);
+    bool ready = read_once(hart->row->env) != frame && row_is_ready(hart->row);
     for (struct exo_row *row = hart->rows; !ready && row < hart->rows + EXO_ROWS; row++)
         if (read_once(row->flags) & EXO_ROW_URGENT && row->left && read_once(row->env) != frame)
-            ready = row_is_ready(hart, row);
+            ready = row_is_ready(row);
     if (ready) write_once(hart->recall, 1); /* for slice_pick */
     return ready;
 }
