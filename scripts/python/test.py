@@ -103,13 +103,6 @@ def unit_count(output):
     return total - failed, failed
 
 
-def sequence_steps(options):
-    return [
-        ["/usr/bin/python3", "-B", "test/fuzz/sequence.py", "build/host/test/fuzz/server",
-         "--minutes", str(options.minutes or 2), "--seed", str(options.seed), "--out", str(LOGS)]
-    ]  # fmt: skip
-
-
 def traces_steps(_options):
     return [["/usr/bin/python3", "-B", "test/fuzz/traces.py", "build/host/test/fuzz/server"]]
 
@@ -175,8 +168,6 @@ PARTS = [
     Part("models", "the rules between harts in Spin, whole, and their bugs found", 8.0, False, (),
          models_steps, tells=True),
     Part("tidy", "clang-tidy and cppcheck on kernel and libexo", 1.5, False, (), tidy_steps),
-    Part("sequence", "random calls against the twin of the specification", 2.2, False, ("host",),
-         sequence_steps, tells=True),
     Part("libfuzzer", "readers of untrusted input, and pyelftools' opinion", 1.2, False,
          ("fuzz", "riscv"),
          libfuzzer_steps),
@@ -286,7 +277,7 @@ def main():
     parser.add_argument("--match", metavar="PATTERN", help="only tests that match (unit: a regular"
                         " expression; target, system: as pytest's -k)")  # fmt: skip
     parser.add_argument("--minutes", type=float, help="how long the fuzzers run")
-    parser.add_argument("--seed", type=int, default=1, help="of the sequence fuzzer (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="of the fuzzers (default 1)")
     options = parser.parse_args()
     if options.list:
         for part in PARTS:
