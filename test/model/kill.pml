@@ -3,7 +3,7 @@
  * RULE 8 and the order of locks: a space dies while harts run in it, enter it, leave it and act on
  * it.
  *
- * Mirrors: hart_enter, active_entering, active_entered, hart_leave, space_harts (exo/shoot.c),
+ * Mirrors: hart_enter_fully, active_entering, active_entered, hart_leave, space_harts (exo/shoot.c),
  * env_kill, env_put_quietly (exo/env.c), slice_wait, slice_pick, hart_interrupt (exo/slice.c),
  * env_reap, reap_harts, reap_names, reap_table, reap_frames (exo/reap.c), cut_shrink, cut_bindings
  * (exo/cut.c), space_take (exo/space.c), lock_take_pair (exo/lock.h), tree_take (exo/cap.c), the

@@ -20,7 +20,7 @@
  * CLEAN: ASSEMBLY
  * CLEAN: DEATH
  * CLEAN: DEATH ASSEMBLY
- * CLEAN: CUT
+ * CLEAN: CUT CALLS=1
  * CLEAN: CUT ASSEMBLY
  * BUG: NO_CALLEE                             the reply does not compare whom the caller waits for
  * BUG: ACCEPT_FIRST                          pct_reply accepts, then claims the caller

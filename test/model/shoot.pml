@@ -3,8 +3,8 @@
  * RULES 2 and 3: entering spaces, and taking entries out of TLBs before a frame is reused.
  *
  * Mirrors: space_shoot, shoot_others, space_harts, active_entering, active_entered, space_enter,
- * hart_enter, hart_leave, tlb_generation (exo/shoot.c, exo/shoot.h), page_unmap (exo/space.c) and
- * leaves_remove (exo/sweep.c) with their two passes, table_unlink (TABLE).
+ * hart_enter, hart_enter_fully, hart_leave, tlb_generation (exo/shoot.c, exo/shoot.h), page_unmap
+ * (exo/space.c) and leaves_remove (exo/sweep.c) with their two passes, table_unlink (TABLE).
  *
  * Hart A is in space S and unmaps; hart B goes between S, T and the kernel's root; T dies and its
  * root and ASID are a new space's.  A store waits in its hart's buffer, one place a word, and leaves
@@ -19,9 +19,7 @@
  * Left out: loads never pass loads; satp writes are immediate; one shooter a space (SPACE lock); the
  * look at KILL (kill.pml); fence.i.
  *
- * CLEAN:
  * CLEAN: TABLE
- * CLEAN: SHARED_ASID
  * CLEAN: SHARED_ASID TABLE
  * CLEAN: FAST
  * CLEAN: FAST SHARED_ASID
