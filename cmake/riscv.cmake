@@ -16,3 +16,13 @@ set(EXO_MACHINE_FLAGS "-misa-spec=2.2 -march=rv64imac -mabi=lp64 -mcmodel=medany
 set(CMAKE_C_FLAGS_INIT "${EXO_MACHINE_FLAGS} -O2 -g")
 set(CMAKE_ASM_FLAGS_INIT "${EXO_MACHINE_FLAGS} -g")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-static -Wl,--build-id=none -Wl,-z,max-page-size=4096")
+
+# CMake knows no link groups for a bare machine; GNU ld has them.
+set(CMAKE_C_LINK_GROUP_USING_RESCAN "LINKER:--start-group" "LINKER:--end-group")
+set(CMAKE_C_LINK_GROUP_USING_RESCAN_SUPPORTED TRUE)
+
+# In an installed package, where find_package(exo) finds it.
+if(EXISTS "${CMAKE_CURRENT_LIST_DIR}/exoConfig.cmake")
+    get_filename_component(exo_package "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
+    list(APPEND CMAKE_PREFIX_PATH "${exo_package}")
+endif()

@@ -71,6 +71,22 @@ void arch_root_init(uint64_t *root);
 /* Make the hart take a software interrupt; needs no lock. */
 void arch_ipi(const struct hart *hart);
 
+/*
+ * Interrupt lines (RISC-V PLIC specification 1.0).  An enabled one interrupts
+ * this hart; who claims it masks it until it is completed for the same hart.
+ * arch_line_claim returns 0 when none waits.  Under LINES.
+ */
+void arch_line_enable(const struct hart *hart, uint64_t line, bool enable);
+uint64_t arch_line_claim(const struct hart *hart);
+void arch_line_complete(const struct hart *hart, uint64_t line);
+
+/*
+ * A register of a virtio transport at this physical address, in order with all
+ * accesses to memory before and after.
+ */
+uint32_t arch_register_read(uint64_t address);
+void arch_register_write(uint64_t address, uint32_t value);
+
 /* Sleep until an interrupt is pending; it is acknowledged, not taken. */
 void arch_wait_for_interrupt(void);
 

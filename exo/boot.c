@@ -7,19 +7,23 @@
  * frames, taken here.
  */
 #include "call.h"
+#include "disk.h"
 #include "env.h"
+#include "irq.h"
 #include "machine.h"
 #include "slice.h"
 #include "space.h"
 
 #define STACK_FRAMES 2
 #define HART_FRAMES (STACK_FRAMES + 1)
+#define LINE_FRAMES 1
 #define LOCK_FRAMES 1 /* SPACE locks: beside the tables, so that their addresses are physical too */
 
 _Static_assert(EXO_VA_INIT % (EXO_GROUP_FRAMES * EXO_FRAME_BYTES) == 0,
                "a leaf table begins there");
 _Static_assert(sizeof(struct hart) <= EXO_FRAME_BYTES, "a hart's structure fits a frame");
 _Static_assert(sizeof(struct lock) * SPACE_LOCKS <= LOCK_FRAMES * EXO_FRAME_BYTES, "locks fit");
+_Static_assert(sizeof(struct exo_line) * EXO_LINES_MAX == EXO_FRAME_BYTES, "lines are a frame");
 _Static_assert(sizeof(struct exo_row) * EXO_ROWS == EXO_FRAME_BYTES, "a slice vector is a frame");
 
 #define NANOSECONDS 1000000000 /* of a second */
@@ -55,14 +59,17 @@ static void block_take(struct machine *machine) {
     uint64_t tables = frames_for(facts->ram_count * sizeof(struct exo_frame));
     uint64_t groups = frames_for((facts->ram_count >> EXO_GROUP_SHIFT) * sizeof(uint64_t));
     uint64_t harts_frames = (uint64_t)facts->hart_count * (1 + HART_FRAMES);
-    uint64_t count = 1 + tables + groups + harts_frames + LOCK_FRAMES + INIT_FRAMES;
+    uint64_t fixed = 1 + LINE_FRAMES + disk_count * (1 + DISK_FRAMES) + LOCK_FRAMES + INIT_FRAMES;
+    uint64_t count = tables + groups + harts_frames + fixed;
     uint64_t first = block_place(machine, count);
     for (uint64_t i = 0; i < count; i++) arch_frame_clear(frame_pointer(first + i));
     facts->info_frame = first;
     facts->frame_table = first + 1;
     facts->group_table = facts->frame_table + tables;
     facts->slice_table = facts->group_table + groups;
-    facts->init_env = facts->slice_table + harts_frames + LOCK_FRAMES;
+    facts->line_table = facts->slice_table + facts->hart_count;
+    facts->disk_table = facts->line_table + LINE_FRAMES;
+    facts->init_env = first + count - INIT_FRAMES;
 }
 
 /* Give DATA frames that are in the table a type; others keep theirs. */
@@ -74,17 +81,15 @@ static void frames_type(struct exo_bank range, uint64_t type) {
 }
 
 static void frame_table_fill(const struct machine *machine) {
-    uint64_t hart_frames = info->slice_table + hart_count;
-    uint64_t end = ram_first;
+    uint64_t private = info->disk_table + disk_count, end = ram_first;
     for (uint32_t i = 0; i < info->bank_count; i++) {
         frames_type((struct exo_bank){end, info->bank[i].first - end}, EXO_FRAME_KERNEL);
         end = info->bank[i].first + info->bank[i].count;
     }
     for (uint32_t i = MACHINE_KERNEL; i < machine->used_count; i++)
         frames_type(machine->used[i], EXO_FRAME_KERNEL);
-    frames_type((struct exo_bank){info->info_frame, hart_frames - info->info_frame},
-                EXO_FRAME_INFO);
-    frames_type((struct exo_bank){hart_frames, info->init_env - hart_frames}, EXO_FRAME_KERNEL);
+    frames_type((struct exo_bank){info->info_frame, private - info->info_frame}, EXO_FRAME_INFO);
+    frames_type((struct exo_bank){private, info->init_env - private}, EXO_FRAME_KERNEL);
 }
 
 /* ---- harts ---- */
@@ -93,7 +98,7 @@ static void harts_init(const struct exo_info *facts) {
     struct exo_frame *frames = frame_pointer(facts->frame_table);
     hart_count = facts->hart_count;
     for (uint64_t i = 0; i < hart_count; i++) {
-        uint64_t stack = facts->slice_table + hart_count + i * HART_FRAMES;
+        uint64_t stack = facts->disk_table + disk_count + i * HART_FRAMES;
         struct hart *hart = frame_pointer(stack + STACK_FRAMES);
         harts[i] = hart;
         hart->stack = (uint64_t)(uintptr_t)hart;
@@ -104,6 +109,7 @@ static void harts_init(const struct exo_info *facts) {
         hart->row = hart->filled = hart->rows + EXO_ROWS - 1; /* row 0 comes next */
         hart->row_ticks = facts->row_ticks;
         hart->grace_ticks = facts->grace_ticks;
+        hart->ram_first = ram_first;
         hart->frames = frames - ram_first;
         hart->words = &hart->frames->word1;
         hart->memory = (uint64_t)(uintptr_t)arch_pointer(0);
@@ -116,18 +122,27 @@ static void harts_init(const struct exo_info *facts) {
     arch_hart_set(harts[0]);
 }
 
+/* The disks' frames lie between the harts' and the locks. */
+static void disks_start(const struct exo_info *facts) {
+    struct exo_disk *table = frame_pointer(facts->disk_table);
+    uint64_t frame = facts->init_env - LOCK_FRAMES - disk_count * DISK_FRAMES;
+    for (uint64_t i = 0; i < disk_count; i++)
+        disk_start(&disks[i], &table[i], frame_pointer(frame + i * DISK_FRAMES));
+}
+
 /* ---- init ---- */
 
 /* A root capability: no parent, everything promised. */
 static struct exo_cap *root_add(struct exo_env *env, uint64_t class, uint64_t rights,
-                                uint64_t first, uint64_t count) {
+                                uint64_t first, uint64_t count, uint64_t extra) {
     uint32_t index = info->root_count++;
     struct exo_cap *cap = &env->slot[index];
     cap_reset(cap, EXO_SLOT_LIVE);
     cap->word |= class << EXO_CAP_CLASS_SHIFT | rights << EXO_CAP_RIGHTS_SHIFT;
     cap->first = first;
     cap->count = cap->keep = count;
-    cap_index(cap, first, count, cap_link(cap));
+    cap->extra = extra;
+    cap_index(cap, names_of(class, first, first + count, extra), cap_link(cap));
     info->root[index] =
         (struct exo_root_info){cap_handle(cap), first, count, (uint32_t) class, (uint32_t)rights};
     return cap;
@@ -185,7 +200,24 @@ static void init_space(uint64_t first, const struct exo_archive *archive) {
     init_map(EXO_VA_CTX, first + INIT_CTX, EXO_PAGE_R | EXO_PAGE_W);
 }
 
-static struct exo_env *init_create(uint64_t first) {
+/* Registers, lines and disks.  What the kernel keeps of them is refused when it is asked for. */
+static void device_roots(struct exo_env *env, uint64_t lines_end) {
+    uint64_t first = info->device[0].address >> EXO_FRAME_SHIFT;
+    if (info->device_count) {
+        uint64_t last = info->device[info->device_count - 1].address >> EXO_FRAME_SHIFT;
+        root_add(env, EXO_CLASS_DEVICE, EXO_DEVICE_R | EXO_DEVICE_W, first, last - first + 1, 0);
+    }
+    if (lines_end > 1) root_add(env, EXO_CLASS_IRQ, EXO_IRQ_BIND, 1, lines_end - 1, 0);
+    for (uint64_t i = 0; i < disk_count; i++) {
+        const struct exo_disk *disk = disks[i].facts;
+        bool reads = disk->features & EXO_DISK_READ_ONLY;
+        lines[disk->line].holder = 0; /* the kernel's own */
+        root_add(env, EXO_CLASS_BLOCK, reads ? EXO_BLOCK_R : EXO_BLOCK_R | EXO_BLOCK_W, 0,
+                 disk->sectors, EXO_BLOCK_EXTRA(0, EXO_ENTRIES) | i << 32);
+    }
+}
+
+static struct exo_env *init_create(uint64_t first, uint64_t lines_end) {
     static const uint8_t types[] = {EXO_FRAME_ENV, EXO_FRAME_CTX, EXO_FRAME_ROOT};
     uint64_t frames[] = {first + INIT_ENV, first + INIT_CTX, first + INIT_ROOT};
     struct exo_env *env = env_at(first);
@@ -196,13 +228,14 @@ static struct exo_env *init_create(uint64_t first) {
     for (uint32_t i = 0; i < info->bank_count; i++) {
         struct exo_cap *cap =
             root_add(env, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W | EXO_PAGE_X | EXO_PAGE_DMA,
-                     info->bank[i].first, info->bank[i].count);
+                     info->bank[i].first, info->bank[i].count, 0);
         if (cap_covers(cap, first, INIT_FRAMES)) donor = cap;
     }
     root_add(env, EXO_CLASS_SLICE, EXO_SLICE_BIND | EXO_SLICE_URGENT, 0,
-             (uint64_t)hart_count * EXO_ROWS);
+             (uint64_t)hart_count * EXO_ROWS, 0);
     root_add(env, EXO_CLASS_MACHINE, EXO_MACHINE_CONSOLE | EXO_MACHINE_POWER | EXO_MACHINE_TRACE, 0,
-             1);
+             1, 0);
+    device_roots(env, lines_end);
     env_donate(donor, env, frames, 3);
     init_space(first, archive);
     struct exo_ctx *ctx = arch_pointer(env->ctx);
@@ -235,13 +268,16 @@ struct exo_env *kernel_boot(struct machine *machine) {
     facts->archive = machine->archive_address >> EXO_FRAME_SHIFT;
     machine->used[MACHINE_ARCHIVE] =
         (struct exo_bank){facts->archive, frames_for(facts->archive_bytes)};
+    disks_find(facts);
     block_take(machine);
     info = frame_pointer(facts->info_frame);
     *info = *facts;
     slice_rows = frame_pointer(facts->slice_table);
     space_locks = frame_pointer(facts->init_env - LOCK_FRAMES);
+    lines = frame_pointer(facts->line_table);
     group_words = (uint64_t *)frame_pointer(facts->group_table) - (ram_first >> EXO_GROUP_SHIFT);
     harts_init(facts);
     frame_table_fill(machine);
-    return init_create(facts->init_env);
+    disks_start(facts);
+    return init_create(facts->init_env, machine->lines);
 }

@@ -9,7 +9,10 @@
 
 #include "cap.h"
 #include "cut.h"
+#include "disk.h"
 #include "env.h"
+#include "irq.h"
+#include "queue.h"
 #include "slice.h"
 #include "space.h"
 
@@ -21,10 +24,14 @@ struct hart *harts[EXO_HARTS_MAX];
 uint32_t hart_count;
 
 #ifdef EXO_ASSERT
-/* TREE before SPACE, SPACE by address, then the console: a later lock has a larger rank. */
+/* TREE, SPACE by address, DEVICE, LINES, the console: a later lock has a larger rank. */
 static uint64_t lock_rank(const struct lock *lock) {
     if (lock == &tree_lock) return 1;
-    return lock == &console_lock ? UINT64_MAX : (uint64_t)(uintptr_t)lock;
+    if (lock == &console_lock) return UINT64_MAX;
+    if (lock == &lines_lock) return UINT64_MAX - 1;
+    for (uint64_t i = 0; i < disk_count; i++)
+        if (lock == &disks[i].lock) return UINT64_MAX - 2;
+    return (uint64_t)(uintptr_t)lock;
 }
 
 void lock_taken(const struct lock *lock) {
@@ -49,26 +56,16 @@ static int64_t machine_check(uint64_t slot, uint64_t right) {
     return error;
 }
 
-static __attribute__((noinline)) struct result console_write(uint64_t slot, uint64_t length,
-                                                             uint64_t low, uint64_t high) {
-    uint64_t bytes[EXO_WRITE_MAX / sizeof(uint64_t)] = {low, high};
+/* With nothing to write this is the cheapest call that looks at a capability. */
+static struct result debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high) {
     int64_t value = machine_check(slot, EXO_MACHINE_CONSOLE);
-    if (!value && length > EXO_WRITE_MAX) value = EXO_EARGUMENT;
     if (value || !length) return answer(value);
+    if (length > EXO_WRITE_MAX) return answer(EXO_EARGUMENT);
+    uint64_t bytes[EXO_WRITE_MAX / sizeof(uint64_t)] = {low, high};
     lock_take(&console_lock);
     value = (int64_t)arch_console_write((const char *)bytes, length);
     lock_release(&console_lock);
     return answer(value ? value : EXO_EAGAIN);
-}
-
-/* With nothing to write this is the cheapest call that looks at a capability. */
-static struct result debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high) {
-    lock_take(arch_hart()->space_lock);
-    const struct exo_cap *cap = cap_near(arch_hart()->space, slot);
-    bool suits = cap_suits(cap, slot, EXO_CLASS_MACHINE, EXO_MACHINE_CONSOLE);
-    lock_release(arch_hart()->space_lock);
-    if (likely(suits && !length)) return answer(0);
-    return console_write(slot, length, low, high);
 }
 
 static struct result shutdown(uint64_t slot, uint64_t status) {

@@ -6,12 +6,14 @@
  */
 #include "cap.h"
 
+#include "disk.h"
 #include "env.h"
+#include "irq.h"
 #include "slice.h"
 #include "space.h"
 
-#define QUIET_STEP 256  /* frames that one call of cap_grant looks at */
-#define DERIVE_ROWS 256 /* rows that one SLICE capability can be derived for */
+#define QUIET_STEP 256   /* frames that one call of cap_grant looks at */
+#define DERIVE_NAMES 256 /* rows or lines that one capability can be derived for */
 
 struct exo_env *tree_take(void) {
     struct hart *hart = arch_hart();
@@ -58,7 +60,8 @@ uint64_t cap_handle(const struct exo_cap *cap) {
 struct exo_env *cap_home(const struct exo_cap *cap) {
     if (EXO_CAP_CLASS(cap->word) == EXO_CLASS_DONATION) return NULL;
     uint64_t frame = frame_of(cap);
-    if (frame_type(frame) == EXO_FRAME_CAPS) frame = *frame_state(frame) & FRAME_NUMBER_MASK;
+    if (frame_type(frame) == EXO_FRAME_CAPS)
+        frame = read_once(*frame_state(frame)) & FRAME_NUMBER_MASK;
     return env_at(frame);
 }
 
@@ -122,16 +125,24 @@ void cap_orphan(struct exo_cap *cap) {
     if (parent->child == link) parent->child = cap->next;
 }
 
-void cap_index(const struct exo_cap *cap, uint64_t first, uint64_t count, uint64_t holder) {
-    if (EXO_CAP_CLASS(cap->word) != EXO_CLASS_SLICE) return;
-    for (uint64_t row = first; row < first + count; row++) slice_row(row)->holder = holder;
+/* Where an exclusive name's holder is kept. */
+static uint32_t *name_holder(const struct exo_cap *cap, uint64_t name) {
+    switch (EXO_CAP_CLASS(cap->word)) {
+    case EXO_CLASS_SLICE: return &slice_rows[name].holder;
+    case EXO_CLASS_IRQ: return &lines[name].holder;
+    default: return &disks[EXO_BLOCK_DISK(cap->extra)].facts->entry[name].holder;
+    }
 }
 
-/* Are all these rows the slot's own, not lent?  Always true of a shared class. */
-static bool cap_holds(const struct exo_cap *cap, uint64_t first, uint64_t count) {
-    if (class_is_shared(EXO_CAP_CLASS(cap->word))) return true;
-    for (uint64_t row = first; row < first + count; row++)
-        if (slice_row(row)->holder != cap_link(cap)) return false;
+void cap_index(const struct exo_cap *cap, struct names names, uint32_t holder) {
+    for (uint64_t name = names.first; name < names.end; name++)
+        write_once(*name_holder(cap, name), holder);
+}
+
+/* Are all these names the slot's own, not lent? */
+static bool cap_holds(const struct exo_cap *cap, struct names names) {
+    for (uint64_t name = names.first; name < names.end; name++)
+        if (*name_holder(cap, name) != cap_link(cap)) return false;
     return true;
 }
 
@@ -150,18 +161,32 @@ static int64_t cap_open(struct exo_cap *cap, uint64_t frame, uint64_t generation
     return (int64_t)cap_handle(cap);
 }
 
+/* Entries for a part of a disk: none of the slot's is in use. */
+static int64_t derive_entries(const struct exo_cap *from, struct names names, uint64_t extra) {
+    if (extra >> 32 || names.first > names.end || names.first < EXO_BLOCK_ENTRY(from->extra) ||
+        names.end > EXO_BLOCK_ENTRY_END(from->extra))
+        return EXO_ERANGE;
+    bool used = from->match || requests_use(arch_hart()->space, from, false);
+    return names.first < names.end && used ? EXO_EBUSY : 0;
+}
+
 static int64_t derive_check(const struct exo_cap *from, const struct exo_cap *into, uint64_t first,
                             uint64_t count, uint64_t rights, uint64_t keep, uint64_t extra) {
     if (!from || EXO_CAP_STATE(from->word) != EXO_SLOT_LIVE || !into || !cap_is_fillable(into))
         return EXO_ESLOT;
     uint64_t class = EXO_CAP_CLASS(from->word);
     if (count == 0 || !cap_covers(from, first, count)) return EXO_ERANGE;
-    if (!class_is_shared(class) && count > DERIVE_ROWS) return EXO_ERANGE;
+    struct names names = names_of(class, first, first + count, extra);
+    if (names.end - names.first > DERIVE_NAMES) return EXO_ERANGE;
     if (rights == 0 || rights & ~EXO_CAP_RIGHTS(from->word)) return EXO_ERIGHTS;
     if (class == EXO_CLASS_ENV && extra & ~from->extra) return EXO_ERIGHTS;
     if (from->depth >= EXO_DEPTH_MAX) return EXO_EDEPTH;
     if (keep > count || (keep && first + keep > from->first + from->keep)) return EXO_EKEEP;
-    return cap_holds(from, first, count) ? 0 : EXO_EOVERLAP;
+    if (class == EXO_CLASS_BLOCK && extra) {
+        int64_t error = derive_entries(from, names, extra);
+        if (error) return error;
+    }
+    return cap_holds(from, names) ? 0 : EXO_EOVERLAP;
 }
 
 struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t count,
@@ -181,8 +206,10 @@ struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t 
     if (class == EXO_CLASS_ENV) {
         to->extra = extra;
         to->match = from->match;
+    } else if (class == EXO_CLASS_BLOCK) {
+        to->extra = extra | EXO_BLOCK_DISK(from->extra) << 32;
     }
-    cap_index(to, first, count, cap_link(to));
+    cap_index(to, names_of(class, first, first + count, extra), cap_link(to));
     // LAB 4: END
     return tree_give((int64_t)cap_handle(to));
 }
@@ -201,8 +228,11 @@ static bool grant_stays(const struct exo_env *space, const struct exo_cap *cap) 
  * after a bounded step.  Any new binding through the slot sets `cursor` to 0.
  */
 static int64_t grant_quiet(const struct exo_env *space, struct exo_cap *cap) {
-    if (grant_stays(space, cap)) return 0;
     uint64_t class = EXO_CAP_CLASS(cap->word);
+    bool stays = grant_stays(space, cap);
+    if (class == EXO_CLASS_BLOCK)
+        return cap->match || requests_use(space, cap, !stays) ? EXO_EBUSY : 0;
+    if (stays) return 0;
     if (class == EXO_CLASS_PAGE) {
         uint64_t left = cap->count - cap->cursor;
         uint64_t step = left < QUIET_STEP ? left : QUIET_STEP;
@@ -212,9 +242,11 @@ static int64_t grant_quiet(const struct exo_env *space, struct exo_cap *cap) {
     }
     if (class == EXO_CLASS_SLICE) {
         for (uint64_t row = cap->first; row < cap->first + cap->count; row++)
-            if (slice_row(row)->env) return EXO_EBUSY;
+            if (slice_rows[row].env) return EXO_EBUSY;
     }
-    return 0;
+    if (class == EXO_CLASS_IRQ && lines_bound(cap->first, cap->count)) return EXO_EBUSY;
+    /* Mappings of registers are not counted, so nobody knows whether there are any. */
+    return class == EXO_CLASS_DEVICE ? EXO_EBUSY : 0;
 }
 
 static int64_t grant_check(const struct exo_env *space, const struct exo_cap *from,
@@ -254,7 +286,7 @@ static void cap_move(struct exo_cap *from, struct exo_cap *to) {
     uint64_t class = EXO_CAP_CLASS(kept);
     if (class == EXO_CLASS_ENV && EXO_CAP_CLASS(parent->word) == EXO_CLASS_DONATION)
         env_at(to->first)->first_cap = new;
-    cap_index(to, to->first, to->count, new);
+    cap_index(to, names_of(class, to->first, cap_end(to), to->extra), new);
     cap_reset(from, EXO_SLOT_EMPTY);
 }
 
@@ -333,7 +365,7 @@ struct result caps_add(uint64_t slot, uint64_t frame) {
     if (error) return tree_give(error);
     struct exo_caps *caps = frame_pointer(frame);
     arch_frame_clear(caps);
-    *frame_state(frame) = (uint64_t)EXO_TAG_CAPS << EXO_TAG_SHIFT | space->frame;
+    write_once(*frame_state(frame), (uint64_t)EXO_TAG_CAPS << EXO_TAG_SHIFT | space->frame);
     cap_donate(cap, &caps->slot[0], frame);
     caps->slot[0].extra = ++space->caps_donated;
     for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++) {

@@ -30,7 +30,25 @@ static inline bool cap_covers(const struct exo_cap *cap, uint64_t first, uint64_
 }
 
 /* The parent keeps its own use of names of these classes. */
-static inline bool class_is_shared(uint64_t class) { return class != EXO_CLASS_SLICE; }
+static inline bool class_is_shared(uint64_t class) {
+    return class != EXO_CLASS_SLICE && class != EXO_CLASS_IRQ;
+}
+
+/* Names that only one slot holds: rows, lines, or the ring entries of a BLOCK slot. */
+struct names {
+    uint64_t first;
+    uint64_t end;
+};
+static inline struct names names_of(uint64_t class, uint64_t first, uint64_t end, uint64_t extra) {
+    if (class == EXO_CLASS_BLOCK)
+        return (struct names){EXO_BLOCK_ENTRY(extra), EXO_BLOCK_ENTRY_END(extra)};
+    return (struct names){first, class_is_shared(class) ? first : end};
+}
+
+static inline bool cap_has_entries(const struct exo_cap *cap) {
+    struct names names = names_of(EXO_CAP_CLASS(cap->word), 0, 0, cap->extra);
+    return names.first < names.end;
+}
 
 /* Take TREE and the SPACE lock of the caller's space, which is returned. */
 struct exo_env *tree_take(void);
@@ -111,8 +129,8 @@ void cap_orphan(struct exo_cap *cap);
 /* The next sibling's link, 0 after the last. */
 uint32_t cap_next(const struct exo_cap *cap);
 
-/* A range lies under another holder for good: tell the class's index (SLICE rows). */
-void cap_index(const struct exo_cap *cap, uint64_t first, uint64_t count, uint64_t holder);
+/* Exclusive names of the slot's class lie under this holder (a slot's link) from now on. */
+void cap_index(const struct exo_cap *cap, struct names names, uint32_t holder);
 
 /* Free the CAPS frame at caps[hole], whose slots are all EMPTY.  Under TREE and SPACE. */
 void caps_remove(struct exo_env *space, uint64_t hole);

@@ -2,9 +2,12 @@
 /* Taking back: see cut.h. */
 #include "cut.h"
 
+#include "disk.h"
 #include "env.h"
 #include "event.h"
+#include "irq.h"
 #include "pct.h"
+#include "queue.h"
 #include "slice.h"
 #include "space.h"
 
@@ -76,6 +79,7 @@ static bool cut_shrink(struct exo_cap *slot, uint64_t from) {
     slot->count = keeps;
     slot->cursor = 0;
     slot->sweep = 0;
+    slot->began = arch_time();
     slot->word = slot->word >> 3 << 3 | EXO_SLOT_CUTTING;
     if (slot->keep > keeps) slot->keep = keeps;
     /* Where a name is not looked at (ENV, MACHINE), no right is what keeps the slot from use. */
@@ -85,11 +89,16 @@ static bool cut_shrink(struct exo_cap *slot, uint64_t from) {
     return true;
 }
 
-/* A donation in the way: its environment must die first, but never the caller's own. */
+/* A donation in the way: its queue is closed; its environment must die first, but never the caller's own. */
 static struct result cut_donation(const struct exo_cap *donation) {
     struct hart *hart = arch_hart();
     uint64_t frame = donation->first;
-    if (frame_type(frame) != EXO_FRAME_ENV) frame = *frame_state(frame) & FRAME_NUMBER_MASK;
+    if (frame_type(frame_of(donation)) == EXO_FRAME_QUEUE) {
+        int64_t value = queue_shut(frame_of(donation));
+        return answer(value ? value : EXO_EAGAIN);
+    }
+    if (frame_type(frame) != EXO_FRAME_ENV)
+        frame = read_once(*frame_state(frame)) & FRAME_NUMBER_MASK;
     struct exo_env *env = env_at(frame);
     if (env == hart->env || env == hart->space) return (struct result){EXO_ESELF, frame};
     env_kill(env);
@@ -106,18 +115,37 @@ static int64_t unbind_rows(struct exo_cap *slot) {
     return slot->sweep < slot->tail ? EXO_EAGAIN : 0;
 }
 
-/* Step 3: undo what this space has bound of the tail, by class.  0 or AGAIN. */
-static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot) {
+/* Steps 3 and 4 for frames: no mapping, then no request in flight names them.  0 or AGAIN. */
+static int64_t sweep_pages_of(struct exo_env *space, struct exo_cap *slot) {
     uint64_t first = slot->first + slot->count;
-    int64_t value = 0;
+    bool pages = EXO_CAP_CLASS(slot->word) == EXO_CLASS_PAGE;
+    if (pages && slot->tail <= QUIET_NAMES && frames_quiet(first, slot->tail)) return 0;
+    if (slot->sweep < SPACE_PAGES) {
+        lock_take(space_lock(space));
+        space_sweep(space, first, first + slot->tail, &slot->sweep);
+        lock_release(space_lock(space));
+    }
+    if (slot->sweep < SPACE_PAGES) return EXO_EAGAIN;
+    uint64_t entry = slot->sweep - SPACE_PAGES;
+    int64_t value = pages ? requests_leave(space, slot, &entry) : 0;
+    slot->sweep = SPACE_PAGES + entry;
+    return value;
+}
+
+/* Steps 3 and 4 for sectors: no queue by entries that go, no request in flight names them. */
+static int64_t drain_sectors(struct exo_env *space, struct exo_cap *slot) {
+    int64_t value = !slot->count && slot->match ? queue_shut(slot->match) : 0;
+    return value ? value : requests_leave(space, slot, &slot->sweep);
+}
+
+/* Steps 3 and 4: undo what this space has bound of the tail, by class.  0 or AGAIN. */
+static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot) {
     switch (EXO_CAP_CLASS(slot->word)) {
     case EXO_CLASS_PAGE:
-        if (slot->tail <= QUIET_NAMES && frames_quiet(first, slot->tail)) break;
-        lock_take(space_lock(space));
-        if (!space_sweep(space, first, first + slot->tail, &slot->sweep)) value = EXO_EAGAIN;
-        lock_release(space_lock(space));
-        break;
-    case EXO_CLASS_SLICE: value = unbind_rows(slot); break;
+    case EXO_CLASS_DEVICE: return sweep_pages_of(space, slot);
+    case EXO_CLASS_BLOCK: return drain_sectors(space, slot);
+    case EXO_CLASS_SLICE: return unbind_rows(slot);
+    case EXO_CLASS_IRQ: lines_unbind(slot->first + slot->count, slot->tail); break;
     case EXO_CLASS_ENV: {
         /* Calls that act through this slot re-read it under the target's SPACE lock. */
         struct exo_env *env = env_at(slot->first);
@@ -130,14 +158,17 @@ static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot) {
     }
     default: break;
     }
-    return value;
+    return 0;
 }
 
 /* Step 5: the names of the tail are gone. */
 static void cut_complete(struct exo_env *space, struct exo_cap *slot, uint64_t final) {
     struct exo_cap *parent = cap_at(slot->parent);
     struct lock *lock = space_lock(space);
-    cap_index(slot, slot->first + slot->count, slot->tail, slot->parent);
+    uint64_t class = EXO_CAP_CLASS(slot->word), first = slot->first + slot->count;
+    /* A BLOCK slot keeps its entries as long as it has sectors. */
+    if (class != EXO_CLASS_BLOCK || !slot->count)
+        cap_index(slot, names_of(class, first, cap_end(slot), slot->extra), slot->parent);
     lock_take(lock);
     slot->tail = 0;
     slot->sweep = 0;
@@ -163,7 +194,8 @@ static int64_t cut_finish(struct exo_cap *slot, uint64_t final) {
     uint64_t first = slot->first + slot->count;
     /* Step 2: the space holds these names through the parent too; bindings hang on that now. */
     bool stays = class_is_shared(EXO_CAP_CLASS(slot->word)) && cap_home(parent) == space &&
-                 parent->first <= first && cap_end(slot) <= cap_end(parent);
+                 parent->first <= first && cap_end(slot) <= cap_end(parent) &&
+                 (slot->count || !cap_has_entries(slot));
     int64_t value = stays ? 0 : cut_bindings(space, slot);
     if (!value) cut_complete(space, slot, final);
     return value;
@@ -183,9 +215,9 @@ struct result cut_below(struct exo_cap *top, bool spare) {
     /* A long way down is a step of its own. */
     if (slot->walk || shrunk > 1) return answer(EXO_EAGAIN);
     if (slot == top) return answer(0);
-    cut_finish(slot, EXO_SLOT_LOST);
+    int64_t value = cut_finish(slot, EXO_SLOT_LOST);
     // LAB 4: END
-    return answer(EXO_EAGAIN);
+    return answer(value ? value : EXO_EAGAIN);
 }
 
 /* One step of: shorten a slot to `from`, cut all below, then the slot itself. */

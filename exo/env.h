@@ -89,16 +89,23 @@ void env_put(struct hart *hart, struct exo_env *env, uint64_t state);
 /* The environment will not answer whom it serves: that one gets BROKEN.  It runs nowhere else. */
 void call_break(struct exo_env *env);
 
+/* The call of the caller with this frame (0: none) and word has ended without an answer. */
+void call_end(uint64_t frame, uint64_t word);
+
 /*
  * Give up the environment that runs here, to a state with the callee's frame
  * beside it (CALLING).  Its registers are saved, all but floating point.
+ * Returns its word; the frame may be another's by now.
  */
-static inline void env_release(struct hart *hart, uint64_t state) {
+static inline uint64_t env_release(struct hart *hart, uint64_t state) {
+    uint64_t caller = hart->env->caller, waits = hart->env->caller_word;
+    uint64_t difference = hart->run + EXO_STATE_READY - state;
     arch_float_save();
-    if (unlikely(__atomic_load_n(hart->state, __ATOMIC_RELAXED) & EXO_FLAG_KILL))
-        call_break(hart->env);
     hart->env = NULL;
-    __atomic_fetch_sub(hart->state, hart->run + EXO_STATE_READY - state, __ATOMIC_SEQ_CST);
+    uint64_t word = __atomic_fetch_sub(hart->state, difference, __ATOMIC_SEQ_CST) - difference;
+    /* Who killed it left its caller to this hart. */
+    if (unlikely(word & EXO_FLAG_KILL)) call_end(caller, waits);
+    return word;
 }
 
 /* Store what a call of a switched-out environment returns. */
@@ -110,9 +117,8 @@ void env_answer(struct exo_env *env, int64_t value);
  */
 void env_init(struct exo_env *env, uint64_t ctx_frame, uint64_t root_frame, struct exo_env *leader);
 
-/* Record that the environment's frames were donated through `cap`.  Returns the ENV frame's donation. */
-struct exo_cap *env_donate(struct exo_cap *cap, struct exo_env *env, const uint64_t *frames,
-                           uint64_t count);
+/* Record that the environment's frames were donated through `cap`. */
+void env_donate(struct exo_cap *cap, struct exo_env *env, const uint64_t *frames, uint64_t count);
 
 /* Take the caller out of its hart: each returns the environment that runs next, entered. */
 struct exo_env *env_exit(void);

@@ -16,11 +16,11 @@
 /* Set events and wake the environment if it waits for one of them.  The frame must be kept. */
 void event_post(struct exo_env *env, uint64_t bits);
 
-/* The deadline of the environment that is about to sleep here; before its state is given up. */
-void deadline_set(struct hart *hart, struct exo_env *env, uint64_t deadline);
-
-/* ... and after: if this hart has no row of it, one that has must watch the deadline. */
-void deadline_tell(const struct hart *hart, const struct exo_env *env, uint64_t deadline);
+/*
+ * Give up the environment that runs here, to a state that ends at the deadline
+ * at the latest: a hart that has a row of it watches that.  Returns its word.
+ */
+uint64_t sleep_begin(struct hart *hart, uint64_t state, uint64_t deadline);
 
 /* Wake the sleepers of this hart's rows that are due: a bounded number, then it looks again at once. */
 void hart_deadlines(struct hart *hart);

@@ -34,8 +34,17 @@ static inline uint64_t *frame_word(uint64_t frame) { return &arch_hart()->frames
 /* Word 1 of a frame. */
 static inline uint64_t *frame_state(uint64_t frame) { return &arch_hart()->frames[frame].word1; }
 
+static inline uint64_t *group_word(uint64_t frame) {
+    return &group_words[frame >> EXO_GROUP_SHIFT];
+}
+
 static inline uint64_t frame_type(uint64_t frame) {
     return __atomic_load_n(frame_word(frame), __ATOMIC_RELAXED) >> EXO_TYPE_SHIFT;
+}
+
+/* Word 1 of a frame of this space's changes under SPACE; others may look at it. */
+static inline void state_add(uint64_t *word, uint64_t difference) {
+    write_once(*word, read_once(*word) + difference);
 }
 
 /* Word 1 of the frame at a physical address. */
@@ -64,28 +73,29 @@ void frame_unclaim(uint64_t frame);
 /* Zero a typed frame that the kernel is done with and make it DATA.  Its mappings stay counted. */
 void frame_release(uint64_t frame);
 
-/*
- * Second half of counting a mapping up, for a word that was not below
- * FRAME_DATA_LIMIT: keeps the count if the type allows these PAGE rights, else
- * takes it back.  Returns 0, TYPE or FULL.
- */
-int64_t frame_map_typed(uint64_t *word, uint64_t old, uint64_t rights);
-
-/* Count one more mapping of a frame with these PAGE rights.  Returns 0, TYPE or FULL. */
-static inline int64_t frame_map(uint64_t frame, uint64_t rights) {
-    uint64_t *word = frame_word(frame);
-    uint64_t old = __atomic_fetch_add(word, FRAME_MAP_ONE, __ATOMIC_RELAXED);
-    if (likely(old < FRAME_DATA_LIMIT)) return 0;
-    return frame_map_typed(word, old, rights);
+/* Count one more mapping of a DATA frame, by its word 0.  False, with nothing done: it is another case. */
+static inline bool frame_map_data(uint64_t *word) {
+    if (likely(__atomic_fetch_add(word, FRAME_MAP_ONE, __ATOMIC_RELAXED) < FRAME_DATA_LIMIT))
+        return true;
+    __atomic_fetch_sub(word, FRAME_MAP_ONE, __ATOMIC_RELAXED);
+    return false;
 }
 
+/* Count one more mapping of a frame of any type with these PAGE rights.  Returns 0, TYPE or FULL. */
+int64_t frame_map(uint64_t frame, uint64_t rights);
+
+/* Device registers lie below RAM; the table does not know them, and nobody counts their mappings. */
 static inline void frame_unmap(uint64_t frame) {
+    if (unlikely(frame < arch_hart()->ram_first)) return;
     __atomic_fetch_sub(frame_word(frame), FRAME_MAP_ONE, __ATOMIC_RELAXED);
 }
 
 /* The same for a large leaf over the group that begins with `frame`.  Returns 0, TYPE or FULL. */
 int64_t group_map(uint64_t frame);
-void group_unmap(uint64_t frame);
+
+static inline void group_unmap(uint64_t frame) {
+    __atomic_fetch_sub(group_word(frame), 1, __ATOMIC_RELEASE);
+}
 
 /* No program's binding can be on these frames: all DATA, unpinned, unmapped, no large leaf. */
 bool frames_quiet(uint64_t first, uint64_t count);

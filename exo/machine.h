@@ -16,10 +16,11 @@ struct machine {
      * What INFO will tell, as far as the architecture knows it: timebase_hz,
      * archive_bytes, asid_count (1 to HART_ASIDS), sbi_version,
      * boot_instructions, id and flags of each hart that has an MMU and is
-     * enabled (the boot hart first), and at least one bank of RAM (ascending,
-     * disjoint, whole groups).  The rest is 0.
+     * enabled (the boot hart first), at least one bank of RAM (ascending,
+     * disjoint, whole groups), and the devices.  The rest is 0.
      */
     struct exo_info facts;
+    uint64_t lines;           /* interrupt lines, with line 0: up to EXO_LINES_MAX */
     uint64_t archive_address; /* physical, of the boot archive */
     /* Ranges of frames, in or outside the banks, that are not free; they may overlap. */
     uint32_t used_count;

@@ -19,21 +19,19 @@
 #include "env.h"
 
 /*
- * pct_call and pct_reply: docs/abi.md.  The registers of a switch are saved.
- * pct_call's deadline is in hart->kept[0].  They return the environment that
- * runs next, entered.
+ * pct_call in full: docs/abi.md.  The registers of a switch are saved, and in
+ * hart->kept are the words, the handle (a6) and the deadline (t1).  Returns the
+ * environment that runs next, entered.
  */
-struct exo_env *call_full(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
-                          uint64_t a5, uint64_t handle);
-struct exo_env *reply_full(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
-                           uint64_t a5);
+struct exo_env *call_full(void);
 
 /*
- * Enter hart->env, which is claimed, with six words and in a6 an ENV frame: of
- * the caller, which is its own when the words are an answer.
+ * Enter an environment that is claimed with the six words in hart->kept, and
+ * in a6 an ENV frame: of the caller, which is its own when the words are an
+ * answer.  pct_reply has claimed the caller, or here is nobody to answer.
  */
-struct exo_env *call_enter(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
-                           uint64_t a5, uint64_t a6);
+struct exo_env *call_enter(struct exo_env *env);
+struct exo_env *call_accept(void);
 
 /* An ENV capability of this space is cut: so is the call that was made through it.  Under TREE. */
 void call_cut(const struct exo_env *space, const struct exo_cap *cap);

@@ -15,9 +15,6 @@
 #include "slice.h"
 #include "space.h"
 
-static const struct result again = {EXO_EAGAIN, 0};
-static const struct result done = {0, 0};
-
 /* Off its rows, one hart a step, and off all harts that run it or are in its space. */
 static bool reap_harts(struct exo_env *env) {
     if (slice_forget(env)) return false;
@@ -33,51 +30,38 @@ static bool reap_harts(struct exo_env *env) {
     return !mask;
 }
 
-/* Every capability that names it: its first one and what was derived from that. */
-static struct result reap_names(struct exo_env *env) {
-    cut_walk(&env->donation[0], env->frame, EXO_PASS_CUT);
-    return cut_below(&env->donation[0], false);
-}
-
 /* Cut the first slot of a frame that holds something.  0 when there is none. */
 static struct result reap_slots(struct exo_cap *slots, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         uint64_t state = EXO_CAP_STATE(slots[i].word);
         if (state == EXO_SLOT_LIVE || state == EXO_SLOT_CUTTING) {
             struct result result = cut_all(&slots[i]);
-            return result.value ? result : again;
+            return result.value ? result : answer(EXO_EAGAIN);
         }
         if (state != EXO_SLOT_EMPTY) cap_reset(&slots[i], EXO_SLOT_EMPTY);
     }
-    return done;
-}
-
-/* The CAPS frame that was donated last, as an index of caps[], or EXO_CAPS_FRAMES. */
-static uint64_t caps_last(const struct exo_env *env) {
-    uint64_t last = EXO_CAPS_FRAMES, newest = 0;
-    for (uint64_t i = 0; i < env->caps_count; i++) {
-        const struct exo_caps *caps = env->caps[i] ? frame_pointer(env->caps[i]) : NULL;
-        if (!caps || caps->slot[0].extra < newest) continue;
-        newest = caps->slot[0].extra;
-        last = i;
-    }
-    return last;
+    return answer(0);
 }
 
 /*
- * A slot through which a CAPS frame was donated is older than that frame, so
- * emptying the newest first never finds a donation of this environment itself.
+ * The CAPS frame that was donated last, then the slots of the ENV frame.  A slot
+ * through which a CAPS frame was donated is older than that frame, so emptying
+ * the newest first never finds a donation of this environment itself.
  */
 static struct result reap_table(struct exo_env *env) {
-    uint64_t last = caps_last(env);
-    if (last == EXO_CAPS_FRAMES) return reap_slots(env->slot, EXO_ENV_SLOTS);
-    struct exo_caps *caps = frame_pointer(env->caps[last]);
-    struct result result = reap_slots(&caps->slot[1], EXO_CAPS_SLOTS - 1);
-    if (!result.value) {
-        caps_remove(env, last);
-        result = again;
+    struct exo_caps *newest = NULL;
+    uint64_t place = 0;
+    for (uint64_t i = 0; i < env->caps_count; i++) {
+        struct exo_caps *caps = frame_pointer(env->caps[i]);
+        if (!env->caps[i] || (newest && caps->slot[0].extra < newest->slot[0].extra)) continue;
+        newest = caps;
+        place = i;
     }
-    return result;
+    if (!newest) return reap_slots(env->slot, EXO_ENV_SLOTS);
+    struct result result = reap_slots(&newest->slot[1], EXO_CAPS_SLOTS - 1);
+    if (result.value) return result;
+    caps_remove(env, place);
+    return answer(EXO_EAGAIN);
 }
 
 static void reap_frames(struct exo_env *env) {
@@ -98,35 +82,34 @@ static void reap_frames(struct exo_env *env) {
 
 /* One step, under TREE. */
 static struct result reap_step(struct exo_env *env) {
-    if (!reap_harts(env)) return again;
-    struct result result = reap_names(env);
-    if (result.value) return result;
-    if (env_leader(env) == env) {
+    if (!reap_harts(env)) return answer(EXO_EAGAIN);
+    /* Every capability that names it: its first one and what was derived from that. */
+    cut_walk(&env->donation[0], env->frame, EXO_PASS_CUT);
+    struct result result = cut_below(&env->donation[0], false);
+    if (!result.value && env_leader(env) == env) {
         if (env->sweep < SPACE_PAGES) {
             lock_take(space_lock(env));
             space_sweep(env, 0, ram_first + ram_count, &env->sweep);
             lock_release(space_lock(env));
-            return again;
+            return answer(EXO_EAGAIN);
         }
         result = reap_table(env);
-        if (result.value) return result;
     }
-    reap_frames(env);
-    return done;
+    if (!result.value) reap_frames(env);
+    return result;
 }
 
 struct result env_reap(uint64_t frame) {
+    const struct hart *hart = arch_hart();
+    struct result result = {EXO_EENV, 0};
     lock_take(&tree_lock);
     struct exo_env *env = env_named(frame);
-    struct result result = {EXO_EENV, 0};
-    if (env) {
-        uint64_t word = __atomic_load_n(frame_state(frame), __ATOMIC_RELAXED);
-        bool leads = env_leader(env) == env;
-        result.value = word & EXO_FLAG_KILL ? 0 : EXO_ESTATE;
-        if (!result.value && (env == arch_hart()->env || (leads && env == arch_hart()->space)))
-            result.value = EXO_ESELF;
-        if (!result.value) result = reap_step(env);
-    }
+    if (env && !(read_once(*frame_state(frame)) & EXO_FLAG_KILL))
+        result.value = EXO_ESTATE;
+    else if (env && (env == hart->env || env == hart->space))
+        result.value = EXO_ESELF;
+    else if (env)
+        result = reap_step(env);
     lock_release(&tree_lock);
     return result;
 }

@@ -4,35 +4,17 @@
 
 #include "space.h"
 
-/* By identifier: how many spaces have it, and the ENV frame of the one that was alone with it. */
-static struct {
-    uint64_t spaces;
-    uint64_t alone;
-} asids[HART_ASIDS];
-
-/* From now on no fast path enters this space; hart_enter may be about to let one. */
-static void asid_share(struct exo_env *space) {
-    write_once(space->shared, 1);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&space->last, 0, __ATOMIC_RELAXED);
-}
+static bool asids[HART_ASIDS]; /* in use */
 
 void asid_take(struct exo_env *space) {
-    uint64_t asid = space->root % info->asid_count;
+    uint64_t asid = 0, last = info->asid_count - 1;
+    while (asid < last && asids[asid]) asid++;
+    asids[asid] = true;
     write_once(space->asid, asid);
-    if (!asids[asid].spaces++) {
-        asids[asid].alone = space->frame;
-        return;
-    }
-    asid_share(space);
-    if (asids[asid].alone) asid_share(env_at(asids[asid].alone));
-    asids[asid].alone = 0;
+    write_once(space->shared, asid == last);
 }
 
-void asid_give(struct exo_env *space) {
-    asids[space->asid].spaces--;
-    if (asids[space->asid].alone == space->frame) asids[space->asid].alone = 0;
-}
+void asid_give(struct exo_env *space) { asids[space->asid] = false; }
 
 uint64_t space_harts(const struct exo_env *space) {
     uint64_t mask = 0;
@@ -41,11 +23,6 @@ uint64_t space_harts(const struct exo_env *space) {
         if (active >> 32 == space->frame || (uint32_t)active == space->frame) mask |= 1ul << index;
     }
     return mask & ~(1ul << arch_hart()->index);
-}
-
-void shoot_others(struct exo_env *space) {
-    uint64_t mask = space_harts(space);
-    if (mask) arch_tlb_flush_remote(mask, space->asid);
 }
 
 static void space_enter(struct hart *hart, struct exo_env *space) {
@@ -76,17 +53,17 @@ bool hart_enter_fully(struct hart *hart, struct exo_env *env) {
     if (__atomic_load_n(frame_state(leader->frame), __ATOMIC_RELAXED) & EXO_FLAG_KILL) {
         hart->env = NULL;
         env_put_quietly(hart, env, EXO_STATE_READY); /* nobody can enter it */
-        active_entered(hart, hart->space ? hart->space->frame : 0);
+        active_entered(hart, (uint32_t)hart->active);
         return false;
     }
     if (hart->space != leader) space_enter(hart, leader);
     /* trap.S enters another space only for a leader that is alone in it, which it knows by this mark. */
-    uint64_t mark = hart->run | (env == leader && !leader->joined ? 0 : EXO_LAST_JOINED);
+    uint64_t mark = hart->run | (env == leader && !read_once(leader->joined) ? 0 : EXO_LAST_JOINED);
     if (read_once(env->last) != mark) {
         __atomic_store_n(&env->last, mark, __ATOMIC_RELAXED);
         arch_instruction_fence();
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        /* A SHOOT or asid_share may have begun meanwhile, whose 0 the mark has overwritten. */
+        /* A SHOOT may have begun meanwhile, whose 0 the mark has overwritten. */
         bool stale = read_once(leader->tlb_gen) != hart->seen[leader->asid];
         if (stale || read_once(leader->shared)) write_once(env->last, 0);
     }

@@ -22,8 +22,8 @@
 /* A TLB generation that no space ever had. */
 static inline uint64_t tlb_generation(void) { return arch_hart()->generation += EXO_HARTS_MAX; }
 
-/* The part of space_shoot for other harts. */
-void shoot_others(struct exo_env *space);
+/* Is the space in some hart's TLB or about to be: on any hart but this one? */
+uint64_t space_harts(const struct exo_env *space);
 
 /*
  * No hart uses the entries of the space that were changed before this call,
@@ -42,7 +42,8 @@ static inline void space_shoot(struct exo_env *space) {
         write_once(space->last, 0);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (unlikely(arch_hart()->others)) shoot_others(space);
+    uint64_t mask = unlikely(arch_hart()->others) ? space_harts(space) : 0;
+    if (mask) arch_tlb_flush_remote(mask, space->asid);
     if (here) {
         arch_hart()->seen[space->asid] = generation;
         arch_tlb_flush(space->asid);
@@ -51,15 +52,11 @@ static inline void space_shoot(struct exo_env *space) {
 // LAB 3: END
 
 /*
- * Give a new space an identifier: that of its root's frame, since there is no
- * allocator.  Spaces that share one are known as such for good.  And take it
- * back.  Under TREE.
+ * Give a new space an identifier that no other has; if there is none left, the
+ * last one, which all others share (`shared`).  And take it back.  Under TREE.
  */
 void asid_take(struct exo_env *space);
 void asid_give(struct exo_env *space);
-
-/* Is the space in some hart's TLB or about to be: on any hart but this one? */
-uint64_t space_harts(const struct exo_env *space);
 
 /*
  * Enter the space of an environment that this hart has claimed (RUN), and make
@@ -73,8 +70,7 @@ bool hart_enter_fully(struct hart *hart, struct exo_env *env);
  * the second that its root is in satp.  Between them both count.
  */
 static inline void active_entering(struct hart *hart, uint64_t frame) {
-    uint64_t active = hart->active;
-    __atomic_store_n(&hart->active, frame << 32 | (uint32_t)active, __ATOMIC_RELAXED);
+    write_once(hart->active, frame << 32 | (uint32_t)hart->active);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -90,7 +86,7 @@ static inline bool hart_enter(struct hart *hart, struct exo_env *env) {
     uint64_t last = __atomic_load_n(&env->last, __ATOMIC_RELAXED);
     if (unlikely((last & ~(uint64_t)(EXO_LAST_FLOAT | EXO_LAST_FULL)) != hart->run))
         return hart_enter_fully(hart, env);
-    /* Another hart may have cleared it meanwhile (asid_share). */
+    /* Another hart may have cleared it meanwhile (SHOOT). */
     if (last != hart->run) __atomic_fetch_and(&env->last, hart->run, __ATOMIC_RELAXED);
     hart->env = hart->space = env;
     hart->ctx = arch_pointer(env->ctx);

@@ -18,11 +18,9 @@
 #pragma once
 #include "env.h"
 
-/* The row of a SLICE name: hart index * EXO_ROWS + row. */
-struct exo_row *slice_row(uint64_t row);
-
-/* Set at boot: rows of all harts. */
+/* Set at boot: rows of all harts, by the names of class SLICE: hart index * EXO_ROWS + row. */
 extern struct exo_row *slice_rows;
+static inline struct exo_row *slice_row(uint64_t row) { return &slice_rows[row]; }
 
 /* Bind an empty row.  Under TREE. */
 void slice_fill(uint64_t row, struct exo_env *env, const struct exo_env *binder, uint64_t flags);
@@ -78,10 +76,11 @@ void slice_arm(struct hart *hart);
 _Noreturn void hart_schedule(void);
 
 /*
- * The timer interrupted a program.  Returns false when there is nothing to do
- * but to go on; else all its registers must be saved for hart_interrupt.
+ * The timer interrupted a program.  Returns 0 when there is nothing to do but
+ * to go on, or where the handler of the end of its slice begins.  Below zero
+ * all its registers must be saved for hart_interrupt.
  */
-bool hart_tick(void);
+int64_t hart_tick(void);
 
 /*
  * An interrupt came while an environment ran, whose registers are all saved:

@@ -14,23 +14,16 @@
 
 #define MAP_FLAGS (PAGE_RIGHTS | EXO_MAP_LARGE | EXO_MAP_REPLACE | EXO_MAP_VECTOR | EXO_MAP_SOFT)
 #define PENDING_STEP 16 /* entries between two looks for a pending interrupt */
-#define MAP_STEP 32     /* entries that one call of page_map's full form does */
+#define MAP_STEP 32     /* leaves that one call maps when not all is usual */
 
-/* A run of entries of one table. */
-struct run {
-    uint64_t *entry; /* the first */
-    uint64_t table;  /* physical address of the table that holds them */
-    uint64_t count;  /* as asked, but not beyond the table's end */
+/* Arguments of a call whose hot half may give up, in hart->kept. */
+struct kept {
+    uint64_t env, va, count;
+    uint64_t last; /* flags, payload or rights */
+    uint64_t slot, frame;
 };
 
-static inline uint64_t entry_index(uint64_t va, uint64_t level) {
-    return va >> (EXO_FRAME_SHIFT + EXO_GROUP_SHIFT * level) & (TABLE_ENTRIES - 1);
-}
-
-/* The entry for va in the table of this level at a physical address. */
-static inline uint64_t *table_entry(uint64_t table, uint64_t va, uint64_t level) {
-    return (uint64_t *)arch_pointer(table) + entry_index(va, level);
-}
+static inline struct kept *hart_kept(void) { return (struct kept *)arch_hart()->kept; }
 
 /* The table of a level on the way to va, as a physical address; 0 if there is none. */
 static inline uint64_t table_find(const struct exo_env *space, uint64_t va, uint64_t level) {
@@ -44,325 +37,266 @@ static inline uint64_t table_find(const struct exo_env *space, uint64_t va, uint
     return table;
 }
 
-/* Are `count` units of `size` bytes from va aligned and below the limit?  0, ARGUMENT or ADDRESS. */
-static inline int64_t range_check(uint64_t va, uint64_t count, uint64_t size) {
-    if (count - 1 >= EXO_PAGES_MAX) return EXO_EARGUMENT;
-    return (va & (size - 1)) || (va | (va + count * size - 1)) >= EXO_VA_LIMIT ? EXO_EADDRESS : 0;
-}
-
 /*
- * Find the run of `count` entries of a level from va's on.  Returns 0,
- * ARGUMENT, ADDRESS or NOTABLE.  Under SPACE.
+ * What a hot half begins with: keep its arguments (here they cost a store each,
+ * in registers they would cost more), take the caller's SPACE lock and find the
+ * entry of the page.  Returns false if anything about these is not usual.
  */
-static inline int64_t run_find(const struct exo_env *space, uint64_t va, uint64_t count,
-                               uint64_t level, struct run *run) {
-    int64_t error = range_check(va, count, (uint64_t)EXO_FRAME_BYTES << EXO_GROUP_SHIFT * level);
-    if (unlikely(error)) return error;
-    run->table = table_find(space, va, level);
-    if (unlikely(!run->table)) return EXO_ENOTABLE;
-    uint64_t room = TABLE_ENTRIES - entry_index(va, level);
-    run->entry = table_entry(run->table, va, level);
-    run->count = count < room ? count : room;
-    return 0;
-}
-
-/* Word 1 of a TABLE counts its live entries; the root has no count, it goes with its environment. */
-static void run_count(const struct exo_env *space, const struct run *run, uint64_t difference) {
-    if (run->table >> EXO_FRAME_SHIFT != space->root) *address_state(run->table) += difference;
-}
-
-/* A table that a cut is emptying takes no new entry.  */
-static bool run_is_closing(const struct run *run) {
-    return *address_state(run->table) & EXO_TABLE_CLOSING;
+static inline bool run_usual(struct kept kept, uint64_t unusual, struct run *run) {
+    *hart_kept() = kept;
+    lock_take(arch_hart()->space_lock);
+    unusual |= kept.env | (kept.count - 1) | kept.va << (64 - EXO_FRAME_SHIFT);
+    if (unlikely(unusual | kept.va / EXO_VA_LIMIT)) return false;
+    run->space = arch_hart()->space;
+    run->table = table_find(run->space, kept.va, 0);
+    run->entry = table_entry(run->table, kept.va, 0);
+    return likely(run->table);
 }
 
 /*
- * Take SPACE of the space that a call acts as.  An environment argument is
- * looked up under the caller's own lock, and again when both are held, so that
- * a capability that was revoked meanwhile has no effect.
+ * Take SPACE of the space that a call acts as.  TREE keeps the environment's
+ * capability from being cut until then, and the cut then waits for this lock, so
+ * one that was revoked meanwhile has no effect.
  */
 static int64_t space_take(uint64_t env, struct exo_env **space) {
-    struct hart *hart = arch_hart();
-    *space = hart->space;
-    lock_take(hart->space_lock);
-    if (env == EXO_SELF) return 0;
-    struct exo_cap *cap = cap_find(hart->space, env);
-    int64_t error = env_check(cap, EXO_ENV_CONTROL);
-    struct lock *lock = error ? NULL : space_lock(env_leader(env_at(cap->first)));
-    lock_release(hart->space_lock);
-    if (error) return error;
-    lock_take_pair(hart->space_lock, lock);
-    cap = cap_find(hart->space, env);
-    error = env_check(cap, EXO_ENV_CONTROL);
-    if (!error) {
-        *space = env_leader(env_at(cap->first));
-        if (space_lock(*space) != lock)
-            error = EXO_ESLOT;
-        else if (env_is_dying(env_at(cap->first)))
-            error = EXO_EDYING;
+    *space = arch_hart()->space;
+    if (likely(env == EXO_SELF)) {
+        lock_take(arch_hart()->space_lock);
+        return 0;
     }
-    if (error)
-        lock_release_pair(hart->space_lock, lock);
-    else if (lock != hart->space_lock)
-        lock_release(hart->space_lock);
-    return error;
-}
-
-/* space_take and run_find: with an error SPACE is not held. */
-static int64_t run_take(uint64_t env, uint64_t va, uint64_t count, uint64_t level,
-                        struct exo_env **space, struct run *run) {
-    int64_t error = space_take(env, space);
-    if (error) return error;
-    error = run_find(*space, va, count, level, run);
-    if (error) lock_release(space_lock(*space));
+    lock_take(&tree_lock);
+    const struct exo_cap *cap = cap_find(*space, env);
+    int64_t error = env_check(cap, EXO_ENV_CONTROL);
+    if (!error && env_is_dying(env_at(cap->first))) error = EXO_EDYING;
+    if (!error) lock_take(space_lock(*space = env_leader(env_at(cap->first))));
+    lock_release(&tree_lock);
     return error;
 }
 
 /*
- * Keep the arguments that the full form will want: here they cost the hot half
- * a store each, in registers they would cost it four of its own.
+ * Take SPACE and find the run of `count` entries of a level from va's on, as far
+ * as the table's end.  With an error SPACE is not held.
  */
-static inline void hart_keep(uint64_t first, uint64_t second, uint64_t third, uint64_t fourth) {
-    volatile uint64_t *kept = arch_hart()->kept;
-    kept[0] = first;
-    kept[1] = second;
-    kept[2] = third;
-    kept[3] = fourth;
+static int64_t run_take(uint64_t env, uint64_t va, uint64_t count, uint64_t level,
+                        struct run *run) {
+    uint64_t bytes = (uint64_t)EXO_FRAME_BYTES << EXO_GROUP_SHIFT * level;
+    uint64_t room = TABLE_ENTRIES - entry_index(va, level);
+    int64_t error = space_take(env, &run->space);
+    if (error) return error;
+    if (count - 1 >= EXO_PAGES_MAX)
+        error = EXO_EARGUMENT;
+    else if ((va & (bytes - 1)) || (va | (va + count * bytes - 1)) >= EXO_VA_LIMIT)
+        error = EXO_EADDRESS;
+    run->table = error ? 0 : table_find(run->space, va, level);
+    run->entry = table_entry(run->table, va, level);
+    run->count = count < room ? count : room;
+    if (likely(run->table)) return 0;
+    lock_release(space_lock(run->space));
+    return error ? error : EXO_ENOTABLE;
+}
+
+/* run_take after a hot half has given up, with nothing done. */
+static int64_t run_again(uint64_t count, bool large, struct run *run) {
+    lock_release(arch_hart()->space_lock);
+    return run_take(hart_kept()->env, hart_kept()->va, count, large, run);
+}
+
+static struct result run_give(const struct run *run, int64_t value) {
+    lock_release(space_lock(run->space));
+    return answer(value);
 }
 
 /* ---- tables ---- */
+
+/* Word 1 of a TABLE counts its live entries; the root has no count, it goes with its environment. */
+static void table_count(const struct exo_env *space, const uint64_t *entry, uint64_t difference) {
+    uint64_t table = frame_of(entry);
+    if (table != space->root) state_add(frame_state(table), difference);
+}
 
 static int64_t link_check(const struct run *run, const struct exo_cap *cap, uint64_t frame) {
     int64_t error = cap_check(cap, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W);
     if (error) return error;
     if (!cap_covers(cap, frame, 1)) return EXO_ERANGE;
     if (pte_is_present(*run->entry)) return EXO_EPRESENT;
-    if (run_is_closing(run)) return EXO_ECLOSING;
+    if (read_once(*address_state(run->table)) & EXO_TABLE_CLOSING) return EXO_ECLOSING;
     return frame_claim(frame, EXO_FRAME_TABLE) ? 0 : EXO_EBUSY;
 }
 
 // LAB 2: BEGIN
 struct result table_link(uint64_t env, uint64_t va, uint64_t level, uint64_t slot, uint64_t frame) {
-    struct exo_env *space;
     struct run run;
     if (level != 1 && level != 2) return answer(EXO_EARGUMENT);
-    int64_t error = run_take(env, va, 1, level, &space, &run);
+    int64_t error = run_take(env, va, 1, level, &run);
     if (error) return answer(error);
-    struct exo_cap *cap = cap_find(space, slot);
+    struct exo_cap *cap = cap_find(run.space, slot);
     error = link_check(&run, cap, frame);
     if (!error) {
         arch_frame_clear(frame_pointer(frame));
-        *frame_state(frame) = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
-                              (level - 1) << EXO_TABLE_LEVEL_SHIFT |
-                              run.table >> EXO_FRAME_SHIFT << EXO_TABLE_PARENT_SHIFT |
-                              entry_index(va, level) << EXO_TABLE_INDEX_SHIFT;
+        uint64_t word = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
+                        (level - 1) << EXO_TABLE_LEVEL_SHIFT |
+                        run.table >> EXO_FRAME_SHIFT << EXO_TABLE_PARENT_SHIFT |
+                        entry_index(va, level) << EXO_TABLE_INDEX_SHIFT;
+        write_once(*frame_state(frame), word);
         cap->cursor = 0;
-        run_count(space, &run, 1);
+        table_count(run.space, run.entry, 1);
         /* The table walker of another hart must not find the frame's old contents. */
         __atomic_store_n(run.entry, pte_table(frame), __ATOMIC_RELEASE);
     }
-    lock_release(space_lock(space));
-    return answer(error);
+    return run_give(&run, error);
 }
 // LAB 2: END
 
+void table_remove(struct exo_env *space, uint64_t *entry) {
+    uint64_t table = pte_frame(*entry);
+    pte_write(entry, 0);
+    space_shoot(space);
+    table_count(space, entry, -1ul);
+    frame_release(table);
+}
+
 struct result table_unlink(uint64_t env, uint64_t va, uint64_t level) {
-    struct exo_env *space;
     struct run run;
     if (level != 1 && level != 2) return answer(EXO_EARGUMENT);
-    int64_t error = run_take(env, va, 1, level, &space, &run);
+    int64_t error = run_take(env, va, 1, level, &run);
     if (error) return answer(error);
-    uint64_t pte = *run.entry, table = pte_frame(pte);
+    uint64_t pte = *run.entry;
     if (!pte_is_table(pte))
         error = pte_is_present(pte) ? EXO_ETYPE : EXO_EABSENT;
-    else if (*frame_state(table) & EXO_TABLE_CLOSING)
+    else if (read_once(*frame_state(pte_frame(pte))) & EXO_TABLE_CLOSING)
         error = EXO_ECLOSING; /* else another could take its place at every step of the cut */
-    else if (*frame_state(table) & EXO_TABLE_LIVE_MASK)
+    else if (read_once(*frame_state(pte_frame(pte))) & EXO_TABLE_LIVE_MASK)
         error = EXO_EBUSY;
-    if (!error) {
-        pte_write(run.entry, 0);
-        space_shoot(space);
-        run_count(space, &run, -1ul);
-        frame_release(table);
-    }
-    lock_release(space_lock(space));
-    return answer(error);
+    else
+        table_remove(run.space, run.entry);
+    return run_give(&run, error);
 }
 
 /* ---- map ---- */
 
-/*
- * May this unit be mapped, and is it counted up now?  `cap` NULL stands for
- * the INFO frames, which everybody may read.  Returns 0 or an error.
- */
-static int64_t unit_map(const struct exo_cap *cap, uint64_t frame, uint64_t flags) {
-    if (!cap) {
-        if (!frame_exists(frame)) return EXO_ERANGE;
-        if (frame_type(frame) != EXO_FRAME_INFO) return EXO_ETYPE;
-    } else if (!cap_covers(cap, frame, flags & EXO_MAP_LARGE ? EXO_GROUP_FRAMES : 1)) {
-        return EXO_ERANGE;
-    }
-    if (!(flags & EXO_MAP_LARGE)) return frame_map(frame, flags & PAGE_RIGHTS);
-    return frame % EXO_GROUP_FRAMES ? EXO_EARGUMENT : group_map(frame);
-}
-
-static inline void unit_unmap(uint64_t frame, bool large) {
-    if (large)
-        group_unmap(frame);
-    else
-        frame_unmap(frame);
-}
-
-/* Hide what the run has, SHOOT, count it down, and write leaves to frames that are counted up. */
-static void run_write(struct exo_env *space, const struct run *run, const uint64_t *frames,
-                      uint64_t flags) {
-    uint64_t present = 0, fresh = 0;
-    for (uint64_t i = 0; i < run->count; i++) present |= pte_hide(&run->entry[i]);
-    if (pte_is_present(present)) space_shoot(space);
-    for (uint64_t i = 0; i < run->count; i++) {
-        uint64_t old = run->entry[i];
-        if (pte_is_hidden(old))
-            unit_unmap(pte_frame(old), flags & EXO_MAP_LARGE);
-        else
-            fresh++;
-        pte_write(&run->entry[i], pte_leaf(frames[i], flags));
-    }
-    run_count(space, run, fresh);
-}
-
-/* Count up as many units as can be mapped, then write them.  Returns how many, or an error. */
-static int64_t run_map(struct exo_env *space, struct run *run, const struct exo_cap *cap,
-                       uint64_t frame, uint64_t flags) {
-    const volatile uint64_t *vector = arch_hart()->ctx->vector;
-    uint64_t unit = flags & EXO_MAP_LARGE ? EXO_GROUP_FRAMES : 1;
-    uint64_t frames[MAP_STEP], done = 0;
-    int64_t error = 0;
-    for (; done < run->count && done < MAP_STEP; done++) {
-        if (done == PENDING_STEP && arch_interrupt_pending()) break;
-        uint64_t pte = run->entry[done];
-        frames[done] = flags & EXO_MAP_VECTOR ? vector[done] : frame + done * unit;
-        if (pte_is_present(pte) && !(pte_is_leaf(pte) && (flags & EXO_MAP_REPLACE)))
-            error = EXO_EPRESENT;
-        if (!error) error = unit_map(cap, frames[done], flags);
-        if (error) break;
-    }
-    if (!done) return error;
-    run->count = done;
-    run_write(space, run, frames, flags);
-    return (int64_t)done;
-}
-
-/* Count up and write one leaf to a DATA frame into an absent entry, or do nothing.  Was it done? */
-static inline bool leaf_add(uint64_t *entry, uint64_t *word, uint64_t pte) {
-    if (unlikely(pte_is_present(*entry))) return false;
-    uint64_t old = __atomic_fetch_add(word, FRAME_MAP_ONE, __ATOMIC_RELAXED);
-    if (unlikely(old >= FRAME_DATA_LIMIT)) {
-        __atomic_fetch_sub(word, FRAME_MAP_ONE, __ATOMIC_RELAXED);
-        return false;
-    }
-    pte_write(entry, pte);
-    return true;
-}
-
-/* After every PENDING_STEP entries: does an interrupt wait? */
+/* At every PENDING_STEPth entry of a table: does an interrupt wait? */
 static inline bool run_must_end(const uint64_t *entry) {
     return (uint64_t)entry % (PENDING_STEP * sizeof(*entry)) == 0 && arch_interrupt_pending();
 }
 
-/* Leaves to frames in a row, as far as all is usual.  Returns how many. */
-static inline uint64_t map_row(const struct run *run, uint64_t frame, uint64_t flags) {
-    uint64_t *entry = run->entry, *end = entry + run->count;
-    uint64_t *word = frame_word(frame), pte = pte_leaf(frame, flags);
-    while (leaf_add(entry, word, pte)) {
-        if (++entry == end || run_must_end(entry)) break;
-        word += sizeof(struct exo_frame) / sizeof(*word);
-        pte += PTE_FRAME_ONE;
-    }
-    return (uint64_t)(entry - run->entry);
+/* Count up and write one leaf to a DATA frame into an absent entry, or do nothing.  Was it done? */
+static inline bool leaf_add(uint64_t *entry, uint64_t *word, uint64_t pte) {
+    if (unlikely(pte_is_present(*entry)) || !frame_map_data(word)) return false;
+    pte_write(entry, pte);
+    return true;
 }
 
-/* The same to frames of the program's vector, each of which is read once. */
-static inline uint64_t map_vector(const struct run *run, const struct exo_cap *cap,
-                                  const volatile uint64_t *vector, uint64_t flags) {
-    uint64_t *entry = run->entry, *end = entry + run->count;
-    uint64_t first = cap->first, count = cap->count, bits = pte_leaf(0, flags);
+/*
+ * Leaves to frames in a row or, if `listed`, of the program's vector, each number
+ * of which is read once; as far as all is usual.  Returns how many.
+ */
+static inline __attribute__((always_inline)) uint64_t
+map_usual(const struct run *run, const struct exo_cap *cap, uint64_t frame,
+          const volatile uint64_t *vector, bool listed, uint64_t flags) {
+    uint64_t *entry = run->entry, *end = entry + run->count, *word = frame_word(frame);
+    uint64_t first = cap->first, count = cap->count, pte = pte_leaf(frame, flags);
     struct exo_frame *frames = arch_hart()->frames;
     do {
-        uint64_t frame = *vector++;
-        if (unlikely(frame - first >= count)) break;
-        if (!leaf_add(entry, &frames[frame].word0, bits + frame * PTE_FRAME_ONE)) break;
-        entry++;
-    } while (entry != end && !run_must_end(entry));
+        if (listed) {
+            frame = *vector++;
+            if (unlikely(frame - first >= count)) break;
+            word = &frames[frame].word0;
+            pte = pte_leaf(0, flags) + frame * PTE_FRAME_ONE; /* half of it once for all */
+        }
+        if (!leaf_add(entry, word, pte)) break;
+        word += sizeof(struct exo_frame) / sizeof(*word);
+        pte += PTE_FRAME_ONE;
+    } while (++entry != end && !run_must_end(entry));
     return (uint64_t)(entry - run->entry);
 }
 
-/* Map what the capability covers: in a row or by vector as far as all is usual, else with care. */
-static int64_t map_run(struct exo_env *space, struct run *run, struct exo_cap *cap, uint64_t frame,
-                       uint64_t flags) {
-    uint64_t done = 0, frames = flags & EXO_MAP_LARGE ? run->count * EXO_GROUP_FRAMES : run->count;
-    bool vector = flags & EXO_MAP_VECTOR;
-    if (cap && !vector && !cap_covers(cap, frame, frames)) return EXO_ERANGE;
-    if (run_is_closing(run)) return EXO_ECLOSING;
-    if (cap) cap->cursor = 0;
-    if (cap && !(flags & (EXO_MAP_LARGE | EXO_MAP_REPLACE)))
-        done = vector ? map_vector(run, cap, arch_hart()->ctx->vector, flags)
-                      : map_row(run, frame, flags);
-    if (!done) return run_map(space, run, cap, frame, flags);
-    *address_state(run->table) += done;
-    return (int64_t)done;
-}
-
-/* page_map's full form. */
-static __attribute__((noinline)) struct result map_fully(uint64_t env, uint64_t va, uint64_t slot,
-                                                         uint64_t frame, uint64_t count,
-                                                         uint64_t flags) {
-    struct exo_env *space;
-    struct exo_cap *cap = NULL;
-    struct run run;
-    bool large = flags & EXO_MAP_LARGE;
-    if ((flags & ~(uint64_t)MAP_FLAGS) || !(flags & EXO_PAGE_R) || (slot == EXO_NONE && large))
-        return answer(EXO_EARGUMENT);
-    int64_t value = run_take(env, va, count, large, &space, &run);
-    if (value) return answer(value);
-    if (slot != EXO_NONE) {
-        cap = cap_find(space, slot);
-        value = cap_check(cap, EXO_CLASS_PAGE, flags & PAGE_RIGHTS);
+/* May programs map this frame: does it hold registers of listed devices, and none of the kernel's? */
+static bool device_is_listed(uint64_t frame) {
+    bool listed = false;
+    for (uint32_t i = 0; i < info->device_count; i++) {
+        if (info->device[i].address >> EXO_FRAME_SHIFT != frame) continue;
+        if (info->device[i].kind == EXO_DEVICE_VIRTIO) return false;
+        listed = frame < ram_first;
     }
-    if (!value) value = map_run(space, &run, cap, frame, flags);
-    lock_release(space_lock(space));
-    return answer(value);
+    return listed;
 }
 
-/* After the hot half has given up: its arguments are in the hart. */
-static __attribute__((noinline)) struct result map_again(void) {
-    const volatile uint64_t *kept = arch_hart()->kept;
-    lock_release(arch_hart()->space_lock);
-    return map_fully(EXO_SELF, kept[0], kept[1], kept[2], 1, kept[3]);
+/* May this frame or group be mapped, and is it counted up now?  Returns 0 or an error. */
+static int64_t unit_map(const struct exo_cap *cap, uint64_t frame, uint64_t flags) {
+    bool large = flags & EXO_MAP_LARGE;
+    uint64_t class = EXO_CAP_CLASS(cap->word);
+    if (!cap_covers(cap, frame, large ? EXO_GROUP_FRAMES : 1)) return EXO_ERANGE;
+    if (large) return frame % EXO_GROUP_FRAMES ? EXO_EARGUMENT : group_map(frame);
+    if (class == EXO_CLASS_DEVICE) return device_is_listed(frame) ? 0 : EXO_ETYPE;
+    if (class != EXO_CLASS_PAGE && frame_type(frame) != EXO_FRAME_INFO) return EXO_ETYPE;
+    return frame_map(frame, flags & PAGE_RIGHTS);
+}
+
+/* Map what the capability covers: as far as all is usual, else with care.  How many, or an error. */
+static int64_t map_run(const struct run *run, struct exo_cap *cap, uint64_t frame, uint64_t flags) {
+    const volatile uint64_t *vector = flags & EXO_MAP_VECTOR ? arch_hart()->ctx->vector : NULL;
+    uint64_t class = EXO_CAP_CLASS(cap->word), unit = flags & EXO_MAP_LARGE ? EXO_GROUP_FRAMES : 1;
+    uint64_t old[MAP_STEP], replaced = 0, done = 0;
+    int64_t error = 0;
+    if (class && !vector && !cap_covers(cap, frame, run->count * unit)) return EXO_ERANGE;
+    if (class != EXO_CLASS_PAGE && unit > 1) return EXO_EARGUMENT;
+    if (read_once(*address_state(run->table)) & EXO_TABLE_CLOSING) return EXO_ECLOSING;
+    cap->cursor = 0;
+    if (class == EXO_CLASS_PAGE && !(flags & (EXO_MAP_LARGE | EXO_MAP_REPLACE)))
+        done = vector ? map_usual(run, cap, 0, vector, true, flags)
+                      : map_usual(run, cap, frame, NULL, false, flags);
+    for (bool more = !done; more && done < run->count && done < MAP_STEP;) {
+        uint64_t pte = run->entry[done], next = vector ? vector[done] : frame + done * unit;
+        if (pte_is_present(pte) && !(pte_is_leaf(pte) && flags & EXO_MAP_REPLACE))
+            error = EXO_EPRESENT;
+        else
+            error = unit_map(cap, next, flags);
+        if (error) break;
+        if (pte_is_present(pte)) old[replaced++] = pte_frame(pte);
+        pte_write(&run->entry[done++], pte_leaf(next, flags));
+        more = !run_must_end(&run->entry[done]);
+    }
+    state_add(address_state(run->table), done - replaced);
+    if (replaced) space_shoot(run->space);
+    while (replaced > 0) unit > 1 ? group_unmap(old[--replaced]) : frame_unmap(old[--replaced]);
+    return done ? (int64_t)done : error;
+}
+
+/* page_map's full form.  Without a slot it maps INFO frames, which everybody may read. */
+static __attribute__((noinline)) struct result map_fully(void) {
+    const struct kept kept = *hart_kept();
+    struct exo_cap info_frames = {.first = ram_first, .count = ram_count}, *cap = &info_frames;
+    struct run run;
+    bool good = kept.last & EXO_PAGE_R && !(kept.last & ~(uint64_t)MAP_FLAGS);
+    int64_t value = run_again(good ? kept.count : 0, kept.last & EXO_MAP_LARGE, &run);
+    if (value) return answer(value);
+    if (kept.slot != EXO_NONE) {
+        cap = cap_find(run.space, kept.slot);
+        bool device = cap && EXO_CAP_CLASS(cap->word) == EXO_CLASS_DEVICE;
+        value = cap_check(cap, device ? EXO_CLASS_DEVICE : EXO_CLASS_PAGE, kept.last & PAGE_RIGHTS);
+    }
+    if (!value) value = map_run(&run, cap, kept.frame, kept.last);
+    return run_give(&run, value);
 }
 
 struct result page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame, uint64_t count,
                        uint64_t flags) {
-    uint64_t pte = pte_leaf(frame, flags & PAGE_RIGHTS);
-    uint64_t unusual = env | (count - 1) | va << (64 - EXO_FRAME_SHIFT) | va / EXO_VA_LIMIT;
-    if (unlikely(unusual | ((flags ^ EXO_PAGE_R) & ~(uint64_t)(EXO_PAGE_W | EXO_PAGE_X))))
-        return map_fully(env, va, slot, frame, count, flags);
+    const struct kept kept = {env, va, count, flags, slot, frame};
+    struct run run;
+    uint64_t unusual = (flags ^ EXO_PAGE_R) & ~(uint64_t)(EXO_PAGE_W | EXO_PAGE_X);
     // LAB 2: BEGIN
-    struct lock *lock = arch_hart()->space_lock;
-    hart_keep(va, slot, frame, flags);
-    lock_take(lock);
-    struct exo_cap *cap = cap_near(arch_hart()->space, slot);
-    if (unlikely(!cap_suits(cap, slot, EXO_CLASS_PAGE, flags))) return map_again();
-    if (unlikely(frame - cap->first >= cap->count)) return map_again();
-    uint64_t *word = frame_word(frame);
-    uint64_t table = table_find(arch_hart()->space, va, 0);
-    if (unlikely(!table)) return map_again();
-    uint64_t *live = address_state(table), word1 = *live;
-    if (unlikely(word1 & EXO_TABLE_CLOSING)) return map_again();
-    if (unlikely(!leaf_add(table_entry(table, va, 0), word, pte))) return map_again();
-    *live = word1 + 1;
+    if (unlikely(!run_usual(kept, unusual, &run))) return map_fully();
+    struct exo_cap *cap = cap_near(run.space, slot);
+    if (unlikely(!cap_suits(cap, slot, EXO_CLASS_PAGE, flags))) return map_fully();
+    if (unlikely(frame - cap->first >= cap->count)) return map_fully();
+    uint64_t *live = address_state(run.table), word1 = read_once(*live);
+    if (unlikely(word1 & EXO_TABLE_CLOSING)) return map_fully();
+    uint64_t pte = pte_leaf(frame, flags & PAGE_RIGHTS);
+    if (unlikely(!leaf_add(run.entry, frame_word(frame), pte))) return map_fully();
+    write_once(*live, word1 + 1);
     cap->cursor = 0;
     // LAB 2: END
-    lock_release(lock);
+    lock_release(arch_hart()->space_lock);
     return answer(1);
 }
 
@@ -370,121 +304,103 @@ struct result page_map(uint64_t env, uint64_t va, uint64_t slot, uint64_t frame,
 
 /* The end of the next stretch of a run between two looks for an interrupt. */
 static inline uint64_t *run_stretch(uint64_t *entry, uint64_t *end) {
-    uint64_t bytes = PENDING_STEP * sizeof(*entry);
-    uint64_t *look = (uint64_t *)(((uint64_t)entry | (bytes - 1)) + 1);
-    return look < end ? look : end;
+    uint64_t look = ((uint64_t)entry | (PENDING_STEP * sizeof(*entry) - 1)) + 1;
+    return look < (uint64_t)end ? (uint64_t *)look : end;
 }
 
-/* Two passes over a run without pointers to tables.  The detail tells how many leaves there were. */
-static inline struct result run_unmap(struct exo_env *space, const struct run *run, bool large,
-                                      uint64_t payload) {
-    uint64_t *entry = run->entry, *end = entry + run->count, present = 0, removed = 0;
-    // LAB 3: BEGIN
-    do {
-        uint64_t *stretch = run_stretch(entry, end);
-        for (; entry != stretch; entry++) present |= pte_hide(entry);
-        if (arch_interrupt_pending()) end = entry;
-    } while (entry != end);
-    if (pte_is_present(present)) space_shoot(space);
+uint64_t run_drop(const struct run *run, bool large, bool all, uint64_t payload) {
+    uint64_t lowest = large ? UINT64_MAX : arch_hart()->ram_first, removed = 0;
+    uint64_t *entry = run->entry, *end = entry + run->count;
     struct exo_frame *frames = arch_hart()->frames;
-#pragma GCC unroll 4
-    for (entry = run->entry; entry != end; entry++) {
-        uint64_t old = *entry;
-        if (pte_is_hidden(old)) {
-            if (large)
-                group_unmap(pte_frame(old));
-            else
-                __atomic_fetch_sub(&frames[pte_frame(old)].word0, FRAME_MAP_ONE, __ATOMIC_RELAXED);
+    for (; entry != end; entry++) {
+        uint64_t old = *entry, frame = pte_frame(old);
+        if (likely(pte_is_hidden(old))) {
             removed++;
+            if (likely(frame >= lowest))
+                __atomic_fetch_sub(&frames[frame].word0, FRAME_MAP_ONE, __ATOMIC_RELAXED);
+            else if (large)
+                group_unmap(frame);
+        } else if (!all) {
+            continue;
         }
-        *entry = payload;
+        pte_write(entry, payload);
     }
-    *address_state(run->table) -= removed;
-    // LAB 3: END
-    return (struct result){end - run->entry, removed};
+    state_add(address_state(run->table), -removed);
+    return removed;
 }
 
-static __attribute__((noinline)) struct result unmap_fully(uint64_t env, uint64_t va,
-                                                           uint64_t count, uint64_t payload) {
-    struct exo_env *space;
+/* page_unmap's full form. */
+static __attribute__((noinline)) struct result unmap_fully(void) {
+    const struct kept kept = *hart_kept();
+    bool large = kept.count & EXO_COUNT_LARGE;
     struct run run;
-    bool large = count >> 63;
-    if (payload & EXO_PAYLOAD_ZERO) return answer(EXO_EARGUMENT);
-    int64_t error = run_take(env, va, count & ~EXO_COUNT_LARGE, large, &space, &run);
+    int64_t error = run_again(kept.count & ~EXO_COUNT_LARGE, large, &run);
     if (error) return answer(error);
     for (uint64_t i = 0; large && i < run.count; i++)
         if (pte_is_table(run.entry[i])) run.count = i;
-    struct result result = answer(EXO_ETYPE);
-    if (!large)
-        result = run_unmap(space, &run, false, payload);
-    else if (run.count)
-        result = run_unmap(space, &run, true, payload);
-    lock_release(space_lock(space));
-    return result;
-}
-
-/* After the hot half has given up, with nothing done. */
-static __attribute__((noinline)) struct result unmap_again(void) {
-    const volatile uint64_t *kept = arch_hart()->kept;
-    lock_release(arch_hart()->space_lock);
-    return unmap_fully(EXO_SELF, kept[0], 1, kept[1]);
+    // LAB 3: BEGIN
+    uint64_t *entry = run.entry, *end = entry + run.count, present = 0;
+    do {
+        uint64_t *stretch = run_stretch(entry, end);
+#pragma GCC unroll 4
+        for (; entry != stretch; entry++) present |= pte_hide(entry);
+    } while (entry != end && !arch_interrupt_pending());
+    run.count = (uint64_t)(entry - run.entry);
+    if (pte_is_present(present)) space_shoot(run.space);
+    uint64_t leaves = run_drop(&run, large, true, kept.last);
+    // LAB 3: END
+    lock_release(space_lock(run.space));
+    return (struct result){run.count ? (int64_t)run.count : EXO_ETYPE, leaves};
 }
 
 struct result page_unmap(uint64_t env, uint64_t va, uint64_t count, uint64_t payload) {
-    uint64_t unusual = env | (count - 1) | va << (64 - EXO_FRAME_SHIFT) | va / EXO_VA_LIMIT;
-    if (unlikely(unusual | (payload & EXO_PAYLOAD_ZERO)))
-        return unmap_fully(env, va, count, payload);
-    hart_keep(va, payload, 0, 0);
-    lock_take(arch_hart()->space_lock);
-    uint64_t table = table_find(arch_hart()->space, va, 0);
-    if (unlikely(!table)) return unmap_again();
-    uint64_t *entry = table_entry(table, va, 0);
-    if (unlikely(!pte_is_present(*entry))) return unmap_again();
-    uint64_t old = pte_hide(entry);
-    space_shoot(arch_hart()->space);
-    frame_unmap(pte_frame(old));
-    pte_write(entry, payload);
-    --*address_state(table);
+    const struct kept kept = {env, va, count, payload, 0, 0};
+    struct run run;
+    if (unlikely(payload & EXO_PAYLOAD_ZERO)) return answer(EXO_EARGUMENT);
+    if (unlikely(!run_usual(kept, 0, &run) || !pte_is_present(*run.entry))) return unmap_fully();
+    pte_hide(run.entry);
+    space_shoot(run.space);
+    frame_unmap(pte_frame(*run.entry));
+    pte_write(run.entry, hart_kept()->last);
+    state_add(address_state(run.table), -1ul);
     lock_release(arch_hart()->space_lock);
     return (struct result){1, 1};
 }
 
-/*
- * Lower the rights of the leaves of a run whose first entry is present.  (A
- * pointer to a table has no rights to lose.)  Returns how many entries were
- * done.
- */
-static inline int64_t run_protect(struct exo_env *space, const struct run *run, uint64_t rights) {
-    uint64_t *entry = run->entry, *end = entry + run->count;
+/* page_protect's full form.  A pointer to a table has no rights to lose. */
+static __attribute__((noinline)) struct result protect_fully(void) {
+    const struct kept kept = *hart_kept();
+    struct run run;
+    int64_t error = run_again(kept.count & ~EXO_COUNT_LARGE, kept.count >> 63, &run);
+    if (error) return answer(error);
+    if (!pte_is_present(*run.entry)) return run_give(&run, EXO_EABSENT);
+    uint64_t *entry = run.entry, *end = entry + run.count;
     do {
         uint64_t *stretch = run_stretch(entry, end);
         do {
-            if (pte_is_present(*entry)) pte_lower(entry, rights);
-            entry++;
-        } while (entry != stretch);
-        if (arch_interrupt_pending()) end = entry;
-    } while (entry != end);
-    space_shoot(space);
-    return end - run->entry;
+            if (pte_is_present(*entry)) pte_lower(entry, kept.last);
+        } while (++entry != stretch);
+    } while (entry != end && !arch_interrupt_pending());
+    space_shoot(run.space);
+    return run_give(&run, entry - run.entry);
 }
 
 struct result page_protect(uint64_t env, uint64_t va, uint64_t count, uint64_t rights) {
-    struct exo_env *space;
+    const struct kept kept = {env, va, count, rights, 0, 0};
     struct run run;
-    if (!(rights & EXO_PAGE_R) || (rights & ~(uint64_t)PAGE_RIGHTS)) return answer(EXO_EARGUMENT);
-    int64_t value = run_take(env, va, count & ~EXO_COUNT_LARGE, count >> 63, &space, &run);
-    if (value) return answer(value);
-    value = pte_is_present(*run.entry) ? run_protect(space, &run, rights) : EXO_EABSENT;
-    lock_release(space_lock(space));
-    return answer(value);
+    if (unlikely(!(rights & EXO_PAGE_R) || rights > PAGE_RIGHTS)) return answer(EXO_EARGUMENT);
+    if (unlikely(!run_usual(kept, 0, &run) || !pte_is_present(*run.entry))) return protect_fully();
+    pte_lower(run.entry, rights);
+    space_shoot(run.space);
+    lock_release(arch_hart()->space_lock);
+    return answer(1);
 }
 
 struct result page_harvest(uint64_t env, uint64_t va, uint64_t count) {
-    struct exo_env *space;
-    struct run run;
     uint64_t *vector = arch_hart()->ctx->vector, any = 0, i = 0;
-    int64_t value = run_take(env, va, count & ~EXO_COUNT_LARGE, count >> 63, &space, &run);
-    if (value) return answer(value);
+    struct run run;
+    int64_t error = run_take(env, va, count & ~EXO_COUNT_LARGE, count >> 63, &run);
+    if (error) return answer(error);
     do {
         bool leaf = pte_is_leaf(run.entry[i]);
         uint64_t bits = leaf ? pte_harvest(&run.entry[i]) : 0;
@@ -492,7 +408,6 @@ struct result page_harvest(uint64_t env, uint64_t va, uint64_t count) {
         any |= bits;
     } while (i < run.count && (i % PENDING_STEP || !arch_interrupt_pending()));
     /* From here on no hart writes without setting D again, so what the vector says is true. */
-    if (any) space_shoot(space);
-    lock_release(space_lock(space));
-    return answer((int64_t)i);
+    if (any) space_shoot(run.space);
+    return run_give(&run, (int64_t)i);
 }

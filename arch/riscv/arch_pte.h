@@ -42,8 +42,7 @@ static inline bool pte_is_table(uint64_t pte) { return (pte & (PTE_V | PTE_RIGHT
 
 static inline bool pte_is_leaf(uint64_t pte) { return (pte & PTE_V) && (pte & PTE_RIGHTS); }
 
-/* Asked only of entries whose V was cleared. */
-static inline bool pte_is_hidden(uint64_t pte) { return pte & PTE_U; }
+static inline bool pte_is_hidden(uint64_t pte) { return (pte & (PTE_U | PTE_V)) == PTE_U; }
 
 /* The reserved bits above the frame number are never set. */
 static inline uint64_t pte_frame(uint64_t pte) { return pte >> PTE_FRAME_SHIFT; }

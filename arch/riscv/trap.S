@@ -31,16 +31,28 @@
 
 /* Registers of the program that a call which switches keeps: s0 to s11. */
 #define SAVED 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
-/* What C does not keep: ra, t2, a2 to a6, t3, t4; with sp.  And the others. */
-#define CALLER 1, 2, 7, 12, 13, 14, 15, 16, 28, 29
-#define CALLEE 3, SAVED, 17, 30, 31
+#define WORDS 10, 11, 12, 13, 14, 15, 16
+/* What C may destroy: ra, t2, a0 to a6, t3, t4; with sp.  And what no switch keeps: gp, a7, t5, t6 too. */
+#define CALLER 1, 2, 7, WORDS, 28, 29
+#define SCRATCH 1, 3, 7, WORDS, 17, 28, 29, 30, 31
 /* All but tp, t0 and t1, which the kernel uses itself meanwhile. */
-#define FULL 10, 11, CALLER, CALLEE
+#define FULL 2, SAVED, SCRATCH
+#define FLOATS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, \
+               23, 24, 25, 26, 27, 28, 29, 30, 31
+/* Where EACH finds the registers of a CTX. */
+#define INTEGER(ctx) x, CTX_REGISTER_X-8(ctx)
+#define FLOATING(ctx) f, CTX_REGISTER_F(ctx)
 
-/* These registers to or from the CTX in \ctx. */
-    .macro EACH op, ctx, numbers:vararg
+/* These registers of a kind (x or f), to or from words that begin with that of register 0. */
+    .macro EACH op, kind, base, numbers:vararg
     .irp n, \numbers
-    \op x\n, X(\n)(\ctx)
+    \op \kind\n, 8 * \n + \base
+    .endr
+    .endm
+
+    .macro CLEAR registers:vararg
+    .irp register, \registers
+    li \register, 0
     .endr
     .endm
 
@@ -53,51 +65,53 @@
     \op a7, CTX_EXCEPTION_A7(t1)
     .endm
 
-/* kernel-counters keeps the most instructions that a stay in the kernel took. */
-    .macro COUNT_ENTRY
+/*
+ * The first instructions of a trap, up to what is done for a call.
+ * kernel-counters keeps the most instructions that a stay in the kernel took.
+ */
+    .macro TRAP_BEGIN
+    csrrw tp, sscratch, tp
+    sd t0, HART_USER_T0(tp)
 #ifdef EXO_COUNTERS
     csrr t0, instret
     sd t0, HART_ENTERED(tp)
 #endif
-    .endm
-    .macro COUNT_STAY
-#ifdef EXO_COUNTERS
-    sd t0, HART_USER_T0(tp)
-    sd t1, HART_USER_T1(tp)
-    sd t2, HART_KEPT(tp)
-    csrr t0, instret
-    ld t1, HART_ENTERED(tp)
-    sub t0, t0, t1
-    ld t1, HART_FACTS(tp)
-    ld t2, FACTS_LONGEST(t1)
-    bgeu t2, t0, 9f
-    sd t0, FACTS_LONGEST(t1)
-9:  ld t0, HART_USER_T0(tp)
-    ld t1, HART_USER_T1(tp)
-    ld t2, HART_KEPT(tp)
-#endif
+    csrr t0, scause
+    addi t0, t0, -CAUSE_ECALL
+    bnez t0, not_a_call
     .endm
 
 /* Back to the program. */
     .macro LEAVE
-    COUNT_STAY
+#ifdef EXO_COUNTERS
+    sd t0, HART_USER_T0(tp)
+    sd t1, HART_USER_T1(tp)
+    csrr t0, instret
+    ld t1, HART_ENTERED(tp)
+    sub t0, t0, t1
+    ld t1, HART_FACTS(tp)
+    addi t1, t1, FACTS_LONGEST
+    amomaxu.d zero, t0, (t1)
+    ld t0, HART_USER_T0(tp)
+    ld t1, HART_USER_T1(tp)
+#endif
     csrrw tp, sscratch, tp
     sret
     .endm
 
-/* Call C on the kernel's stack. */
+/* Call C on the kernel's stack; the second one returns who runs next. */
     .macro CALL_C function
     ld sp, HART_STACK(tp)
     call \function
     .endm
-
-/* A control register, or a word spilled in the hart, to the CTX in t1. */
-    .macro STORE_CSR csr, offset
-    csrr t0, \csr
-    sd t0, \offset(t1)
+    .macro CALL_NEXT function
+    CALL_C \function
+    j arch_enter
     .endm
-    .macro STORE_SPILL spill, offset
-    ld t0, \spill(tp)
+
+/* A control register (csrr), or a word spilled in the hart (ld), to the CTX in t1. */
+    .macro STORE op, from, offset
+    \op t0, \from
     sd t0, \offset(t1)
     .endm
 
@@ -105,7 +119,7 @@
     .macro SAVE_SWITCH
     ld t0, HART_CTX(tp)
     sd ra, CTX_REGISTER_PC(t0)
-    EACH sd, t0, 2, SAVED
+    EACH sd, INTEGER(t0), 2, SAVED
     csrr s0, sscratch
     sd s0, X(4)(t0)
     .endm
@@ -143,19 +157,24 @@
     ld s3, HART_RUN(tp)
     .endm
 
-/* Turn the state word of a frame from s6 to s10. */
-    .macro CLAIM frame, refused
+/* A frame's state word's address in s8, and its own in s5. */
+    .macro LOCATE frame
     ld s8, HART_WORDS(tp)
     slli s9, \frame, 4
     add s8, s8, s9
+    ld s9, HART_MEMORY(tp)
+    slli s5, \frame, EXO_FRAME_SHIFT
+    add s5, s5, s9
+    .endm
+
+/* Turn the state word of a frame from s6 to s10. */
+    .macro CLAIM frame, refused
+    LOCATE \frame
 .Lclaim\@:
     lr.d.aq s2, (s8)
     bne s2, s6, \refused
     sc.d s2, s10, (s8)
     bnez s2, .Lclaim\@
-    ld s9, HART_MEMORY(tp)
-    slli s5, \frame, EXO_FRAME_SHIFT
-    add s5, s5, s9
     .endm
 
 /*
@@ -175,10 +194,10 @@
     .macro ENTER_ROOT frame
     ld s2, ENV_SATP(s5)
 #ifdef EXO_COUNTERS
+    li s6, 1
     ld s10, HART_FACTS(tp)
-    ld s6, FACTS_SATP_WRITES(s10)
-    addi s6, s6, 1
-    sd s6, FACTS_SATP_WRITES(s10)
+    addi s10, s10, FACTS_SATP_WRITES
+    amoadd.d zero, s6, (s10)
 #endif
     csrw satp, s2
     amoswap.w.rl zero, \frame, (tp) /* HART_ACTIVE */
@@ -204,7 +223,7 @@
     ENTER_ENV
     addi s6, s5, ENV_LAST
     li s2, ~EXO_LAST_FLOAT
-    amoand.d zero, s2, (s6) /* another hart may have cleared it (asid_share) */
+    amoand.d zero, s2, (s6) /* another hart may have cleared it (SHOOT) */
     jal t3, float_load
     li t3, 0
     j \entered
@@ -212,10 +231,9 @@
     addi s2, s2, EXO_LAST_FLOAT - EXO_LAST_JOINED
     bne s2, s3, \slow
     ld s2, ENV_LEADER(s5)
-    ld s4, HART_SPACE(tp)
-    add s2, s2, s9
+    lw s4, HART_ACTIVE(tp)
+    srli s2, s2, EXO_FRAME_SHIFT
     bne s2, s4, \slow
-    lw s2, HART_ACTIVE(tp)
     sw s2, HART_ACTIVE + 4(tp)
     ENTER_ENV
     j \entered
@@ -233,12 +251,7 @@
     .balign 64
     .globl trap_entry
 trap_entry:
-    csrrw tp, sscratch, tp
-    sd t0, HART_USER_T0(tp)
-    COUNT_ENTRY
-    csrr t0, scause
-    addi t0, t0, -CAUSE_ECALL
-    bnez t0, not_a_call
+    TRAP_BEGIN
 is_call:
     bltz a7, special_call
     li t0, EXO_CALL_COUNT
@@ -252,9 +265,7 @@ is_call:
     jalr t0
 call_return:
     ld sp, HART_USER_SP(tp)
-    .irp register, ra, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
-    li \register, 0
-    .endr
+    CLEAR ra, t0, t1, t2, t3, t4, a2, a3, a4, a5, a6
     LEAVE
 
 no_such_call:
@@ -274,8 +285,8 @@ special_call:
 
 /*
  * pct_call: what goes well is here, everything else is call_full's.  The order
- * is that of pct.c: save; under SPACE look the slot up, claim the callee, give
- * the caller up and make the link; enter the callee's space.
+ * is the same: save; under SPACE look the slot up, claim the callee, give the
+ * caller up and make the link; enter the callee's space.
  */
 pct_call:
     SAVE_SWITCH
@@ -308,13 +319,10 @@ pct_call:
 call_entered:
     LOAD_PC
     ld sp, X(2)(t0)
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-    li s\n, 0
-    .endr
-    li t0, 0
+    CLEAR t0, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
     LEAVE
 
-/* pct_reply: the answer to the caller; what does not go well is reply_full's. */
+/* pct_reply: the answer to the caller, if there is one who waits for it. */
 pct_reply:
     ld t0, HART_CTX(tp)
     ld s1, HART_ENV(tp)
@@ -337,7 +345,7 @@ pct_reply:
     ENTER a6, reply_other
 reply_entered:
     LOAD_PC
-    EACH ld, t0, 2, SAVED
+    EACH ld, INTEGER(t0), 2, SAVED
     li t0, 0
     LEAVE
 
@@ -356,8 +364,7 @@ other_call:
     beqz t0, pct_call_until
     addi t0, a7, -EXO_CALL_exit
     bnez t0, no_such_call
-    CALL_C env_exit
-    j arch_enter
+    CALL_NEXT env_exit
 
 /*
  * resume(): back to the exception record.  Every word of it is the program's
@@ -379,15 +386,11 @@ resume_goes:
 /* The end of the slice was announced meanwhile: its handler first, with the record as it is. */
 resume_pending:
     sd zero, CTX_SLICE_PENDING(t1)
-    ld t0, CTX_SLICE_ENTRY(t1)
-    beqz t0, resume_goes
-    csrw sepc, t0
+    ld sp, CTX_SLICE_ENTRY(t1)
+    beqz sp, resume_goes
     li t0, EXO_CAUSE_SLICE
     sd t0, CTX_EXCEPTION_CAUSE(t1)
-    ld sp, CTX_EXCEPTION_STACK(t1)
-    li t0, 0
-    li t1, 0
-    LEAVE
+    j handler_enters
 
 /*
  * An exception of the program: save ten words in its CTX and enter its
@@ -395,122 +398,91 @@ resume_pending:
  */
 not_a_call:
     addi t0, t0, CAUSE_ECALL
+    sd t1, HART_USER_T1(tp)
     bltz t0, interrupt
+    csrr t1, sstatus
+    andi t1, t1, SSTATUS_SPP
+    bnez t1, trap_in_kernel
     addi t0, t0, -CAUSE_ILLEGAL
     beqz t0, illegal
 exception:
-    csrr t0, sstatus
-    andi t0, t0, SSTATUS_SPP
-    bnez t0, trap_in_kernel
-    sd t1, HART_USER_T1(tp)
     ld t1, HART_CTX(tp)
     ld t0, CTX_EXCEPTION_MASK(t1)
     bnez t0, fault
+    STORE csrr, stval, CTX_EXCEPTION_VALUE
     ld t0, CTX_EXCEPTION_ENTRY(t1)
     beqz t0, fault
-    STORE_CSR sepc, CTX_EXCEPTION_PC
-    STORE_CSR scause, CTX_EXCEPTION_CAUSE
-    STORE_CSR stval, CTX_EXCEPTION_VALUE
-    STORE_SPILL HART_USER_T0, CTX_EXCEPTION_T0
-    STORE_SPILL HART_USER_T1, CTX_EXCEPTION_T1
+/* Enter the handler at t0; the record has its value. */
+record:
     RECORD sd
+    mv sp, t0
+    STORE csrr, sepc, CTX_EXCEPTION_PC
+    STORE csrr, scause, CTX_EXCEPTION_CAUSE
+    STORE ld, HART_USER_T0(tp), CTX_EXCEPTION_T0
+    STORE ld, HART_USER_T1(tp), CTX_EXCEPTION_T1
     li t0, 1
     sd t0, CTX_EXCEPTION_MASK(t1)
-    ld t0, CTX_EXCEPTION_ENTRY(t1)
-    csrw sepc, t0
+handler_enters:
+    csrw sepc, sp
     ld sp, CTX_EXCEPTION_STACK(t1)
-    li t0, 0
-    li t1, 0
+    CLEAR t0, t1
     LEAVE
 
 /* The timer, which may have nothing to do; or another hart's request to look again. */
 interrupt:
     andi t0, t0, CAUSE_TIMER
-    sd t1, HART_USER_T1(tp)
-    beqz t0, 1f
+    beqz t0, interrupt_full
     ld t1, HART_UNTIL(tp)
     rdtime t0
-    bgeu t0, t1, 1f
-    ld t1, HART_CTX(tp)
-    EACH sd, t1, CALLER
-    sd a0, HART_KEPT(tp) /* not to the CTX: a0 and a1 there are what a call returns */
-    sd a1, HART_KEPT + 8(tp)
+    bgeu t0, t1, interrupt_full
+    EACH sd, x, HART_KEPT(tp), CALLER
     CALL_C hart_tick
     mv t0, a0
-    ld t1, HART_CTX(tp)
-    ld a0, HART_KEPT(tp)
-    ld a1, HART_KEPT + 8(tp)
-    beqz t0, 2f
-    EACH sd, t1, 10, 11, CALLEE
-    j trap_saved
-2:  EACH ld, t1, CALLER
+    EACH ld, x, HART_KEPT(tp), CALLER
+    bnez t0, tick_asks
+spilled:
     ld t0, HART_USER_T0(tp)
     ld t1, HART_USER_T1(tp)
     LEAVE
-1:  ld t1, HART_CTX(tp)
 
-/* All registers to the CTX, whose address is in t1; t0 and t1 were spilled. */
+tick_asks:
+    ld t1, HART_CTX(tp)
+    bgtz t0, record
+/* All registers to the CTX; t0 and t1 were spilled. */
+interrupt_full:
+    ld t1, HART_CTX(tp)
 fault:
-    EACH sd, t1, FULL
-trap_saved:
-    STORE_CSR sepc, CTX_REGISTER_PC
-    STORE_CSR sscratch, X(4)
-    STORE_SPILL HART_USER_T0, X(5)
-    STORE_SPILL HART_USER_T1, X(6)
-    ld t0, HART_ENV(tp)
-    li t1, EXO_SAVED_FULL
-    sd t1, ENV_SAVED(t0)
-    addi t0, t0, ENV_LAST
-    li t1, EXO_LAST_FULL
-    amoor.d zero, t1, (t0)
+    EACH sd, INTEGER(t1), FULL
+    STORE csrr, sepc, CTX_REGISTER_PC
+    STORE csrr, sscratch, X(4)
+    STORE ld, HART_USER_T0(tp), X(5)
+    STORE ld, HART_USER_T1(tp), X(6)
     csrr a0, scause
     csrr a1, stval
     bltz a0, 1f
-    CALL_C env_fault
-    j arch_enter
+    ld t0, HART_ENV(tp)
+    sd zero, ENV_LAST(t0) /* the fast paths load less */
+    CALL_NEXT env_fault
 1:  csrci sip, SIP_SSIP
     CALL_C hart_interrupt
 
 /* Enter U-mode as the environment in a0, which hart_enter made this hart's. */
     .globl arch_enter
 arch_enter:
-    ld t1, HART_CTX(tp)
-    ld t0, ENV_FLOAT_SAVED(a0)
-    bnez t0, enter_float
-enter_registers:
-    ld t0, CTX_REGISTER_PC(t1)
-    csrw sepc, t0
-    ld t0, X(4)(t1)
-    csrw sscratch, t0
-    ld t0, ENV_SAVED(a0)
-    sd zero, ENV_SAVED(a0) /* EXO_SAVED_SWITCH: what a call that switches saves */
-    addi t0, t0, -EXO_SAVED_FULL
-    beqz t0, enter_full
-    EACH ld, t1, 2, SAVED
-    .irp register, ra, gp, t2, t3, t4, t5, t6, a2, a3, a4, a5, a6, a7
-    li \register, 0
-    .endr
-    bltz t0, 1f
-    EACH ld, t1, 12, 13, 14, 15, 16
-1:  EACH ld, t1, 10, 11
-    sd zero, X(10)(t1) /* the answer of who yields and is entered again */
-    sd zero, X(11)(t1)
-    li t0, 0
-    li t1, 0
-    LEAVE
-
-enter_full:
-    EACH ld, t1, FULL
-    sd zero, X(10)(t1)
-    sd zero, X(11)(t1)
-    EACH ld, t1, 5, 6
-    LEAVE
-
-enter_float:
+    ld t0, HART_CTX(tp)
+    ld t1, ENV_FLOAT_SAVED(a0)
+    beqz t1, 1f
     mv s5, a0
-    mv t0, t1
     jal t3, float_load
-    j enter_registers
+1:  LOAD_PC
+    ld t1, X(5)(t0)
+    sd t1, HART_USER_T0(tp)
+    EACH ld, INTEGER(t0), 6, FULL
+    .irp n, 5, 6, SCRATCH /* a switch leaves these as they are */
+    sd zero, X(\n)(t0)
+    .endr
+    ld t0, HART_USER_T0(tp)
+    LEAVE
 
 /*
  * yield(env): what goes well is here, everything else is env_yield's.  The
@@ -535,12 +507,9 @@ yield_told:
 yield_entered:
     ld s2, HART_UNTIL(tp)
     sd s2, CTX_SLICE_END(t0)
-    LOAD_PC
-    EACH ld, t0, 2, SAVED
     ld a0, X(10)(t0)
     sd zero, X(10)(t0)
-    li t0, 0
-    LEAVE
+    j reply_entered
 
 /* Harts that sleep and have a row of the caller, who is READY now, must be told. */
 yield_wake:
@@ -556,103 +525,66 @@ yield_wake:
 
 yield_refused:
     amoadd.w.rl zero, s1, (s0)
-    CALL_C env_yield
-    j arch_enter
+    CALL_NEXT env_yield
 
 yield_other:
     ENTER_OTHER s7, yield_enter, yield_entered
 yield_enter:
     mv a0, s5
-    CALL_C hart_switch
-    j arch_enter
+    CALL_NEXT hart_switch
 
 /* wait and notify: C decides, and if there is a switch the registers are saved for it. */
+    .macro DECIDE function
+    csrw sepc, ra
+    sd sp, HART_USER_SP(tp)
+    CALL_C \function
+    beqz a1, call_return
+    csrr ra, sepc
+    ld sp, HART_USER_SP(tp)
+    SAVE_SWITCH
+    .endm
 wait:
-    csrw sepc, ra
-    sd sp, HART_USER_SP(tp)
-    CALL_C env_wait
-    beqz a1, call_return
-    csrr ra, sepc
-    ld sp, HART_USER_SP(tp)
-    SAVE_SWITCH
-    CALL_C wait_sleep
-    j arch_enter
+    DECIDE env_wait
+    CALL_NEXT wait_sleep
 notify:
-    csrw sepc, ra
-    sd sp, HART_USER_SP(tp)
-    CALL_C env_notify
-    beqz a1, call_return
-    csrr ra, sepc
-    ld sp, HART_USER_SP(tp)
-    SAVE_SWITCH
+    DECIDE env_notify
     mv s7, a1
-    .irp register, t1, t2, t3, t4, a1, a2, a3, a4, a5, a6
-    li \register, 0
-    .endr
-    ld s8, HART_WORDS(tp)
-    ld s9, HART_MEMORY(tp)
-    slli s2, s7, 4
-    slli s5, s7, EXO_FRAME_SHIFT
-    add s8, s8, s2
-    add s5, s5, s9
+    CLEAR t1, t2, t3, t4, a1, a2, a3, a4, a5, a6
+    LOCATE s7
     ld s3, HART_RUN(tp)
-    csrr t0, sstatus
-    bgez t0, yield_gives
-    jal t3, float_save
-    li t3, 0
     j yield_gives
 
-/* What pct_call and pct_reply leave to C.  The words are in a0 to a5. */
+/* What pct_call and pct_reply leave to C. */
 pct_call_until:
     SAVE_SWITCH
     j 1f
 call_refused:
     amoadd.w.rl zero, s1, (s0)
     li t1, EXO_NEVER
-1:  sd t1, HART_KEPT(tp)
-    CALL_C call_full
-    j arch_enter
+1:  EACH sd, x, HART_KEPT(tp), 6, WORDS
+    CALL_NEXT call_full
 reply_slow:
-    CALL_C reply_full
-    j arch_enter
+    CALL_NEXT call_accept
 
-/* Enter s5 with words, and with a6 as it is. */
-words_enter:
-    sd s5, HART_ENV(tp)
-    CALL_C call_enter
-    j arch_enter
 call_other:
     ENTER_OTHER s7, words_enter, call_entered
 reply_other:
     ENTER_OTHER a6, words_enter, reply_entered
+words_enter:
+    EACH sd, x, HART_KEPT(tp), WORDS
+    mv a0, s5
+    CALL_NEXT call_enter
 
 /* ---- floating point: FS is Off or Dirty ---- */
 
     .option push
     .option arch, +d
-    .macro EACH_FLOAT op
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    \op \n
-    .endr
-    .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-    \op \n
-    .endr
-    .endm
-    .macro FLOAT_STORE n
-    fsd f\n, CTX_REGISTER_F + 8 * \n(t0)
-    .endm
-    .macro FLOAT_LOAD n
-    fld f\n, CTX_REGISTER_F + 8 * \n(t0)
-    .endm
-    .macro FLOAT_ZERO n
-    fmv.d.x f\n, zero
-    .endm
 
 /* Save the environment that runs here and switch FS off.  Returns to t3; uses t0 and t2. */
     .globl float_save
 float_save:
     ld t0, HART_CTX(tp)
-    EACH_FLOAT FLOAT_STORE
+    EACH fsd, FLOATING(t0), FLOATS
     frcsr t2
     sd t2, CTX_REGISTER_FCSR(t0)
     li t2, SSTATUS_FS
@@ -672,7 +604,7 @@ float_load:
     csrs sstatus, t2
     ld t2, HART_FLOAT_TRAP(tp)
     csrw stvec, t2
-    EACH_FLOAT FLOAT_LOAD
+    EACH fld, FLOATING(t0), FLOATS
     ld t2, CTX_REGISTER_FCSR(t0)
     fscsr t2
     sd zero, ENV_FLOAT_SAVED(s5)
@@ -683,12 +615,7 @@ float_load:
     .balign 4
     .globl float_trap_entry
 float_trap_entry:
-    csrrw tp, sscratch, tp
-    sd t0, HART_USER_T0(tp)
-    COUNT_ENTRY
-    csrr t0, scause
-    addi t0, t0, -CAUSE_ECALL
-    bnez t0, not_a_call
+    TRAP_BEGIN
     addi t0, a7, -EXO_CALL_yield
     sltiu t0, t0, EXO_CALL_pct_call - EXO_CALL_yield + 1
     beqz t0, is_call
@@ -696,22 +623,20 @@ float_trap_entry:
     li t3, 0
     j is_call
 
-/* With FS off this may be the program's first use: it gets zeros and tries again. */
+/*
+ * With FS off this may be the program's first use: its registers are what its CTX
+ * has, 0.  It is interrupted and entered again with them.
+ */
 illegal:
-    csrr t0, sstatus
-    andi t0, t0, SSTATUS_SPP
-    bnez t0, trap_in_kernel
     csrr t0, sstatus
     bltz t0, exception
     ld t0, HART_FLOAT_TRAP(tp)
     beqz t0, exception /* this hart has none */
-    csrw stvec, t0
-    li t0, SSTATUS_FS
-    csrs sstatus, t0
-    EACH_FLOAT FLOAT_ZERO
-    fscsr zero
-    ld t0, HART_USER_T0(tp)
-    LEAVE
+    ld t1, HART_ENV(tp)
+    li t0, 1
+    sd t0, ENV_FLOAT_SAVED(t1)
+    csrsi sip, SIP_SSIP
+    j spilled
     .option pop
 
 trap_in_kernel:

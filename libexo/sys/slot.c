@@ -17,6 +17,11 @@ const struct exo_cap *sys_slot(uint64_t table, uint64_t index) {
     return &caps[table - 1].slot[index];
 }
 
+const struct exo_cap *sys_slot_named(uint64_t handle) {
+    uint64_t table = (uint32_t)handle >> EXO_HANDLE_TABLE_SHIFT;
+    return sys_slot(table, handle >> EXO_HANDLE_INDEX_SHIFT & (EXO_CAPS_SLOTS - 1));
+}
+
 static bool slot_is_usable(const volatile struct exo_cap *cap) {
     uint64_t word = cap->word;
     return EXO_CAP_STATE(word) == EXO_SLOT_EMPTY &&

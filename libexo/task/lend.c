@@ -55,6 +55,12 @@ static int64_t lend_if_held(const struct build *build, const struct task_lend *r
     return 0;
 }
 
+/* A child's devices may use its memory if the parent's may. */
+static uint64_t memory_dma(const struct task *task) {
+    const struct exo_cap *cap = sys_slot_named(frame_slot(task->env_frame));
+    return cap ? EXO_CAP_RIGHTS(cap->word) & EXO_PAGE_DMA : 0;
+}
+
 int64_t task_lend_all(struct build *build, struct sys_start *start) {
     const struct exo_info *info = sys_info();
     const struct task *task = build->task;
@@ -62,7 +68,7 @@ int64_t task_lend_all(struct build *build, struct sys_start *start) {
         .slot = frame_slot(task->env_frame),
         .first = task->env_frame,
         .count = task->frame_count,
-        .rights = EXO_PAGE_R | EXO_PAGE_W | EXO_PAGE_X,
+        .rights = EXO_PAGE_R | EXO_PAGE_W | EXO_PAGE_X | memory_dma(task),
     };
     const struct task_lend archive = {
         .slot = archive_slot(),

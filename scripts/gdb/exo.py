@@ -24,10 +24,23 @@ ENTRY = 8
 
 ABI = pathlib.Path(__file__).resolve().parents[2] / "exo" / "include" / "exo" / "abi.h"
 ABI_TEXT = ABI.read_text(encoding="utf-8")
-NUMBERS = {
-    name: int(value, 0)
-    for name, value in re.findall(r"^#define (EXO_\w+) (0x[0-9a-fA-F]+|\d+)\b", ABI_TEXT, re.M)
-}
+
+
+def abi_numbers():
+    """The constants of abi.h: simple macros, and enumerators, which count on from the one before."""
+    numbers = {
+        name: int(value, 0)
+        for name, value in re.findall(r"^#define (EXO_\w+) (0x[0-9a-fA-F]+|\d+)\b", ABI_TEXT, re.M)
+    }
+    for body in re.findall(r"^enum \{([^}]*)\}", ABI_TEXT, re.M):
+        following = 0
+        for name, value in re.findall(r"\b(EXO_\w+)(?: = (\w+))?", body):
+            numbers[name] = int(value, 0) if value else following
+            following = numbers[name] + 1
+    return numbers
+
+
+NUMBERS = abi_numbers()
 
 
 def names(prefix):

@@ -43,6 +43,11 @@ AIMS = {
     "notify_wait": 250,
     "timer_tick": 90,
     "slice_switch": 190,
+    "disk_read_4k": 2000,
+    "disk_write_4k": 2000,
+    "disk_read_4k_deep": 1000,
+    "disk_write_4k_deep": 1000,
+    "disk_read_256k_byte": 0.02,
     "boot_to_first_program": 1_000_000,
     "call_max": 6000,
     "irq_off_max": 6000,
@@ -62,11 +67,22 @@ OTHERS = [
     "cap_derive", "cap_grant", "cap_revoke", "cap_drop", "env_state", "env_lifecycle",
     "pct_round_trip_fp_callee", "pct_round_trip_same_space", "pct_until", "pct_refused",
     "notify_wake_urgent", "wait_ready", "slice_switch_handler",
+    "disk_read_4k_quick", "disk_write_4k_quick", "disk_kick_batch",
+    "irq_to_program_idle", "irq_to_program_busy",
     "wake_latency_median", "wake_latency_p999", "wake_latency_max",
     "wake_latency_calls_median", "wake_latency_calls_p999", "wake_latency_calls_max",
 ]  # fmt: skip
 LINE = re.compile(r"^bench (\S+) ([\d.]+) ([\d.]+) ([\d.]+)\s*$", re.MULTILINE)
 COUNTED = ["-icount", "shift=0,sleep=off"]
+# Disks that have no content: the first answers at once, the second after 20 us of the host's time;
+# and a clock that shows the machine's own time.
+DISKS = ["-global", "virtio-mmio.force-legacy=false", "-rtc", "clock=vm"]
+for number, nanoseconds in enumerate((0, 20_000)):
+    DISKS += [
+        "-blockdev", f"driver=null-co,node-name=disk{number},size={64 << 20},read-zeroes=off"
+        f",latency-ns={nanoseconds}",
+        "-device", f"virtio-blk-device,drive=disk{number},bus=virtio-mmio-bus.{number}",
+    ]  # fmt: skip
 SECONDS = 120
 LONGEST_SECONDS = 90
 
@@ -108,9 +124,9 @@ def run(kernel, program, harts, options):
     return text
 
 
-def measure(kernel, program="init_bench"):
+def measure(kernel, program="init_bench", options=()):
     """{name: (instructions, satp_writes, sfences)} as the program printed them."""
-    text = run(kernel, program, 1, COUNTED)
+    text = run(kernel, program, 1, [*COUNTED, *options])
     result = {name: tuple(map(number, rest)) for name, *rest in LINE.findall(text)}
     if not result:
         raise machine.Failure(f"{program} on {kernel} printed no figures, but:\n{text}")
@@ -121,6 +137,7 @@ def figures():
     usual = measure("kernel")
     counted = measure("kernel-counters")
     usual["irq_off_max"] = (counted["irq_off_max"][0], 0, 0)
+    usual |= measure("kernel", "init_disk", DISKS)
     return [
         {
             "name": name,

@@ -13,8 +13,11 @@ import sys
 
 import pack
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build" / "riscv"
+HERE = pathlib.Path(__file__).resolve().parents[1]
+ROOT = HERE.parent
+# In a package that `cmake --install` made, all is beside these files and nothing is built.
+PACKAGE = (HERE / "kernel.bin").is_file()
+BUILD = HERE if PACKAGE else ROOT / "build" / "riscv"
 PROGRAMS = BUILD / "programs"
 QEMU = "/usr/bin/qemu-system-riscv64"
 
@@ -28,30 +31,35 @@ class Failure(Exception):
 
 def setup(*work, packages="run"):
     """Install what is missing and build; leaves the program when that fails."""
+    if PACKAGE:
+        if not os.path.exists(QEMU):
+            sys.exit(f"{QEMU} is missing; as root: apt-get install qemu-system-misc opensbi")
+        return
     command = [str(ROOT / "scripts" / "setup"), "--packages", packages, *work]
     if subprocess.run(command, check=False).returncode:
         sys.exit(1)
 
 
-def programs():
-    """Names of all programs that were built, without the first ones (init)."""
-    return sorted(
-        path.name
-        for path in PROGRAMS.iterdir()
+def programs(added=()):
+    """Paths by name: programs that were built, but the first ones (init), and those `added`."""
+    built = [
+        path
+        for path in sorted(PROGRAMS.iterdir())
         if not path.suffix and path.name != "init" and not path.name.startswith("init_")
-    )
+    ]
+    return {path.name: path for path in [*built, *map(pathlib.Path, added)]}
 
 
 def kernel(name="kernel"):
     return BUILD / f"{name}.bin"
 
 
-def archive(output, command, files=(), init="init"):
+def archive(output, command, files=(), init="init", added=()):
     """Write the boot archive that runs `command`, a list of words."""
     pack.pack(
         output,
-        init=PROGRAMS / f"{init}.elf",
-        programs=[PROGRAMS / name for name in programs()],
+        init=PROGRAMS / init,
+        programs=programs(added).values(),
         files=files,
         command=command,
     )
@@ -78,7 +86,34 @@ def command_line(archive_path, kernel_path=None, smp=1, memory="256M", serial="s
     ]  # fmt: skip
 
 
-def _die_with_parent():
+def disks(images):
+    """Words of QEMU's command line that attach disk images: FILE, or FILE,ro to be read only."""
+    words = ["-global", "virtio-mmio.force-legacy=false"] if images else []
+    for number, image in enumerate(images):
+        path, read_only = disk_path(image)
+        node = f"driver=raw,node-name=disk{number},file.driver=file,file.filename="
+        node += str(path).replace(",", ",,") + f",read-only={'on' if read_only else 'off'}"
+        # Buses are named by address, so the first image is the first disk.
+        words += ["-blockdev", node]
+        words += ["-device", f"virtio-blk-device,drive=disk{number},bus=virtio-mmio-bus.{number}"]
+    return words
+
+
+def disk_path(image):
+    """(path, whether it is only to be read), after a look at what QEMU or exo would not take."""
+    path = image.removesuffix(",ro")
+    if not os.path.isfile(path):
+        raise Failure(f"--disk {path}: there is no such file")
+    size = os.path.getsize(path)
+    if size == 0 or size % 512:
+        raise Failure(
+            f"--disk {path}: its {size} bytes are not a number of sectors of 512; mend it by"
+            f" truncate -s %512 {path}"
+        )
+    return path, path != image or not os.access(path, os.W_OK)
+
+
+def die_with_parent():
     # A QEMU that outlives the script would burn a core unseen.
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
@@ -90,7 +125,7 @@ def start(command, **options):
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_die_with_parent,
+        preexec_fn=die_with_parent,
         **options,
     )
 

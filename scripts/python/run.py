@@ -22,6 +22,8 @@ That was `hello`, in an address space that it built itself.  Try next:
   scripts/test quick                        the tests that take a minute
 """
 
+NAME = "exo-run" if machine.PACKAGE else "scripts/run"
+
 # What libexo prints about a program that has faulted: its file, then places in its code.
 BACKTRACE = re.compile(rb"^backtrace: ([\w.-]+)((?: 0x[0-9a-f]{1,16}){1,64})\r?$")
 ADDR2LINE = "/usr/bin/riscv64-unknown-elf-addr2line"
@@ -32,20 +34,21 @@ LINE_BYTES = 4096  # a longer one is no backtrace
 BANNER_SECONDS = 5
 
 
-def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="scripts/run",
-        usage="scripts/run [--smp N] [--mem SIZE] [--file PATH]... [--count] [--gdb]"
-        " [-- PROGRAM ARGS]",
-        description="Boots exo on QEMU, runs PROGRAM (hello, if none is named) and exits with its"
-        " status.  Installs and builds what is missing.  Ctrl-C ends it.",
-        epilog="Several programs at once: scripts/run -- PROGRAM ARGS + PROGRAM ARGS",
-    )
+def add_options(parser):
+    """What can be said of the machine and its archive, here and in scripts/app."""
     parser.add_argument("--smp", type=int, default=1, metavar="N", help="harts (default 1)")
     parser.add_argument("--mem", default="256M", metavar="SIZE", help="memory (default 256M)")
     parser.add_argument(
         "--file", action="append", default=[], metavar="PATH", help="a file for the boot archive"
     )
+    parser.add_argument(
+        "--program", action="append", default=[], metavar="PATH",
+        help="a program from elsewhere; PATH.elf, if it is there, tells where it crashed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--disk", action="append", default=[], metavar="FILE[,ro]",
+        help="attach an image as a disk; programs write to it, but not with ,ro",
+    )  # fmt: skip
     parser.add_argument(
         "--count",
         action="store_true",
@@ -53,6 +56,18 @@ def parse(arguments):
     )
     parser.add_argument("--gdb", action="store_true", help="wait for scripts/debug")
     parser.add_argument("--firmware", action="store_true", help="show the firmware's messages too")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        usage=f"{NAME} [--smp N] [--mem SIZE] [--file PATH]... [--program PATH]..."
+        " [--disk FILE[,ro]]... [--count] [--gdb] [-- PROGRAM ARGS]",
+        description="Boots exo on QEMU, runs PROGRAM (hello, if none is named) and exits with its"
+        " status.  Installs and builds what is missing.  Ctrl-C ends it.",
+        epilog=f"Several programs at once: {NAME} -- PROGRAM ARGS + PROGRAM ARGS",
+    )
+    add_options(parser)
     parser.add_argument("--list", action="store_true", help="list the programs")
     command = []
     if "--" in arguments:
@@ -60,27 +75,28 @@ def parse(arguments):
         arguments, command = arguments[:place], arguments[place + 1 :]
     options, rest = parser.parse_known_args(arguments)
     if rest and not rest[0].startswith("-"):
-        parser.error(f"the program comes after --, as in: scripts/run -- {' '.join(rest)}")
+        parser.error(f"the program comes after --, as in: {NAME} -- {' '.join(rest)}")
     if rest:
-        parser.error(f"unknown option {rest[0]}; see scripts/run --help")
+        parser.error(f"unknown option {rest[0]}; see {NAME} --help")
     return options, command
 
 
 def check(options, command):
-    known = machine.programs()
+    known = machine.programs(options.program)
     words = ["+", *command]
     for before, word in zip(words, words[1:]):
         if before == "+" and word not in known:
             raise machine.Failure(f"there is no program {word!r}; there are: {' '.join(known)}")
-    for path in options.file:
-        if not os.path.isfile(path):
-            raise machine.Failure(f"--file {path}: there is no such file")
+    for option in ("file", "program"):
+        for path in getattr(options, option):
+            if not os.path.isfile(path):
+                raise machine.Failure(f"--{option} {path}: there is no such file")
 
 
-def explain(name, places):
+def explain(program, places):
     """Function, file and line of each place in a program's code, as lines of text."""
-    path = machine.PROGRAMS / f"{name}.elf"
-    if not path.is_file():
+    path = program and program.with_name(f"{program.name}.elf")
+    if not path or not path.is_file():
         return []
     command = [ADDR2LINE, "-a", "-f", "-i", "-p", "-e", str(path)]
     lines = []
@@ -99,8 +115,9 @@ def explain(name, places):
 class Console:
     """Passes output on, and after a backtrace says where that is."""
 
-    def __init__(self, out):
+    def __init__(self, out, programs):
         self.out = out
+        self.programs = programs
         self.line = b""
 
     def write(self, data):
@@ -117,13 +134,13 @@ class Console:
         self.line = b""
         if found:
             places = [int(place, 16) for place in found[2].split()]
-            for text in explain(found[1].decode(), places):
+            for text in explain(self.programs.get(found[1].decode()), places):
                 self.out.write(text.encode() + b"\n")
 
 
-def copy_console(qemu, show_firmware):
+def copy_console(qemu, programs, show_firmware):
     """Pass QEMU's output on, without the firmware's banner, until QEMU ends."""
-    console = Console(sys.stdout.buffer)
+    console = Console(sys.stdout.buffer, programs)
     source = qemu.stdout.fileno()
     held = None if show_firmware else b""
     while True:
@@ -147,17 +164,20 @@ def copy_console(qemu, show_firmware):
 
 
 def boot(options, command):
-    extra = ["-icount", "shift=0,sleep=off"] if options.count else []
+    # A device that works needs real time: a sleeping hart's must not pass at once then.
+    extra = ["-icount", f"shift=0,sleep={'on' if options.disk else 'off'}"] if options.count else []
+    extra += machine.disks(options.disk)
     if options.gdb:
         port = machine.debug_port()
         extra += ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
         print(f"run: waiting for scripts/debug on port {port}", file=sys.stderr, flush=True)
     with tempfile.NamedTemporaryFile(prefix="exo-archive-") as archive:
-        machine.archive(archive.name, command, options.file)
+        machine.archive(archive.name, command, options.file, added=options.program)
         line = machine.command_line(archive.name, None, options.smp, options.mem, extra=extra)
         qemu = machine.start(line, stdout=-1)
         try:
-            copy_console(qemu, options.firmware or options.gdb)
+            programs = machine.programs(options.program)
+            copy_console(qemu, programs, options.firmware or options.gdb)
             return qemu.wait()
         finally:
             if qemu.poll() is None:
@@ -169,26 +189,36 @@ def interrupted(number, _frame):
     raise SystemExit(128 + number)
 
 
-def main():
-    options, command = parse(sys.argv[1:])
+def catch_signals():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
-    machine.setup("riscv:kernel,programs")
-    if options.list:
-        print("\n".join(machine.programs()))
-        return 0
+
+
+def run(options, command):
+    """Boot and return the status for a person's shell; what is wrong is said on stderr."""
     try:
         check(options, command)
-        status = boot(options, command or ["hello"])
+        status = boot(options, command)
     except (machine.Failure, pack.PackError) as error:
         print(f"run: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE
-    if not command and status == 0:
-        print(NEXT, end="")
     return status if status >= 0 else 128 - status
+
+
+def main():
+    options, command = parse(sys.argv[1:])
+    catch_signals()
+    machine.setup("riscv:kernel,programs")
+    if options.list:
+        print("\n".join(machine.programs(options.program)))
+        return 0
+    status = run(options, command or ["hello"])
+    if not command and status == 0 and not machine.PACKAGE:
+        print(NEXT, end="")
+    return status
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def files(*patterns):
 
 
 def format_steps(_options):
-    sources = files(*(f"{top}/**/*.[ch]" for top in ("exo", "arch", "libexo", "apps", "test")))
+    tops = ("exo", "arch", "libexo", "apps", "templates", "test")
+    sources = files(*(f"{top}/**/*.[ch]" for top in tops))
     return [["clang-format", "--dry-run", "-Werror", *sources]]
 
 
@@ -107,6 +108,14 @@ def traces_steps(_options):
     return [["/usr/bin/python3", "-B", "test/fuzz/traces.py", "build/host/test/fuzz/server"]]
 
 
+def sequence_steps(options):
+    return [
+        ["/usr/bin/python3", "-B", "test/fuzz/sequence.py", "build/host/test/fuzz/server",
+         "--minutes", str(options.minutes or 1), "--seed", str(seed), "--out", str(LOGS)]
+        for seed in (2 * options.seed, 2 * options.seed + 1)
+    ]  # fmt: skip
+
+
 ELF_ORACLE = ["/usr/bin/python3", "-B", "test/fuzz/elf_oracle.py"]
 # What a target begins with: valid inputs of its kind.
 FUZZ_SEEDS = {
@@ -168,13 +177,17 @@ PARTS = [
     Part("models", "the rules between harts in Spin, whole, and their bugs found", 8.0, False, (),
          models_steps, tells=True),
     Part("tidy", "clang-tidy and cppcheck on kernel and libexo", 1.5, False, (), tidy_steps),
+    Part("sequence", "random calls against the twin of the specification", 1.2, False, ("host",),
+         sequence_steps, tells=True),
     Part("libfuzzer", "readers of untrusted input, and pyelftools' opinion", 1.2, False,
          ("fuzz", "riscv"),
          libfuzzer_steps),
     Part("target", "hostile programs on QEMU, 1 and 4 harts", 8.0, False, ("riscv",),
          pytest_steps("test_target.py"), pytest_count),
-    Part("system", "files, memory sizes, broken archives, debugger", 2.0, False, ("riscv",),
-         pytest_steps("test_files.py", "test_machines.py", "test_debug.py"), pytest_count),
+    Part("system", "files, memory sizes, broken archives, debugger, programs of your own", 2.6,
+         False, ("riscv",),
+         pytest_steps("test_files.py", "test_machines.py", "test_debug.py", "test_app.py"),
+         pytest_count),
     Part("bench", "every figure is there, and as the pages say", 2.0, False, ("riscv",),
          pytest_steps("test_bench.py"), pytest_count),
 ]  # fmt: skip
@@ -231,7 +244,7 @@ def run_part(part, options):
         return status, re.sub(r"^\d+ warnings? generated\.\n", "", output, flags=re.M)
 
     # Independent steps of a part use all cores; tests of one machine come alone.
-    workers = os.cpu_count() if part.name in ("tidy", "libfuzzer") else 1
+    workers = os.cpu_count() if part.name in ("tidy", "sequence", "libfuzzer") else 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         results = list(pool.map(step, enumerate(steps)))
     outputs = []

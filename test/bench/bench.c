@@ -38,7 +38,7 @@ uint64_t measure_store(volatile uint64_t *address);
 uint64_t registers_check(uint64_t *dump, uint64_t pattern);
 void step_handler(void);
 void map_handler(void);
-uint64_t nothing;
+
 static struct {
     const char *name;
     uint64_t instructions; /* most of any single one */
@@ -46,22 +46,6 @@ static struct {
 static uint64_t slot;   /* PAGE capability of the frames */
 static uint64_t frames; /* first of PAGES neighbouring ones */
 static uint64_t scattered[PAGES];
-
-static _Noreturn void stop(int status) {
-    fflush(stdout);
-    for (;;) exo_shutdown(sys_start->console, (uint64_t)status);
-}
-
-void need(int64_t value, const char *what) {
-    if (value >= 0) return;
-    printf("bench: %s: %s\n", what, sys_error_name(value));
-    stop(1);
-}
-
-void print(const char *name, struct cost cost, double units) {
-    printf("bench %s %.2f %lu %lu\n", name, (double)cost.instructions / units, cost.satp_writes,
-           cost.sfences);
-}
 
 static struct cost facts(void) {
     const volatile struct exo_hart_info *hart = &sys_info()->hart[0];

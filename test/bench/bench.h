@@ -11,6 +11,9 @@ struct cost {
 
 extern uint64_t nothing; /* instructions of an empty measurement */
 
+/* End the machine with this status. */
+_Noreturn void stop(int status);
+
 /* End the machine with a message when the value is an error. */
 void need(int64_t value, const char *what);
 

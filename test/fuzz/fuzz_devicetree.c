@@ -9,9 +9,8 @@
 #define BOOT_HART 1
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
-    struct devicetree found;
-    memset(&found, 0, sizeof(found));
-    const char *error = devicetree_read(data, bytes, BOOT_HART, &found);
+    memset(&devicetree, 0, sizeof(devicetree));
+    const char *error = devicetree_read(data, bytes, BOOT_HART);
     if (!oracle_applies(data, bytes)) return 0;
     struct oracle oracle;
     bool accepted = oracle_read(data, BOOT_HART, &oracle);
@@ -20,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
                 error == NULL ? "accepts" : error);
         abort();
     }
-    const char *difference = accepted ? oracle_difference(&found, &oracle.tree) : NULL;
+    const char *difference = accepted ? oracle_difference(&devicetree, &oracle.tree) : NULL;
     if (difference != NULL) {
         fprintf(stderr, "the two differ in: %s\n", difference);
         abort();

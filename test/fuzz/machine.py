@@ -5,9 +5,11 @@
 `Server` talks to the process and keeps a mirror of the kernel's state from what the answers say has changed.  `Pair`
 does an operation on the kernel and on a twin and compares answers and states.
 
-An operation is a tuple (kind, hart, name, arguments, interrupt): kind `call`, or `job` (a call repeated until it does
-not answer AGAIN or REAP any more), or `continue`, `interrupt`, `fault`, `touch`, `vector`.  Arguments are numbers, or
-symbols that are resolved when the operation is done, so that a sequence still makes sense when parts of it are left out:
+An operation is a tuple (kind, hart, name, arguments, extra): kind `call`, or `job` (a call repeated until it does not
+answer AGAIN or REAP any more), or `continue`, `interrupt`, `fault`, `touch`, `vector`, `time` (passes, and nobody looks
+yet).  `extra` is the deadline of pct_call_until, and of page calls how many entries are done until an interrupt seems
+to come.  Arguments are numbers, or symbols that are resolved when the operation is done, so that a sequence still makes
+sense when parts of it are left out:
     ('h', place, d)  the handle of the slot at this place of the caller's table, its generation plus d
     ('t', place, d)  the same in the table of the environment that the first argument names
     ('g', frame, 0)  the generation of the environment with this ENV frame
@@ -35,11 +37,13 @@ NUMBER = {name: number for number, name, _ in CALLS}
 ARGUMENTS = {name: count for _, name, count in CALLS}
 ERRORS = {int(number): name for number, name in re.findall(r'X\((-\d+), (\w+),', abi_table('EXO_ERRORS'))}
 RANGE_CALLS = ('page_map', 'page_unmap', 'page_protect', 'page_harvest')
-BOOT, CALL, CONTINUE, INTERRUPT, FAULT, TOUCH, VECTOR, RECOVER = range(1, 9)
+BOOT, CALL, CONTINUE, INTERRUPT, FAULT, TOUCH, VECTOR, RECOVER, TIME = range(1, 10)
 FRAME, GROUP, ENTRY, SLOT, ROW, ENV, GONE = range(1, 8)
-REQUEST, REPLY, HART = struct.Struct('<IIqQ7Q'), struct.Struct('<qQIIII'), struct.Struct('<IIQ')
+REQUEST, REPLY, HART = struct.Struct('<IIqQ7Q'), struct.Struct('<qQIIII'), struct.Struct('<IIQQ7Q')
 MASK = (1 << 64) - 1
+ENV_WORDS = 16                                             # of an environment's, before its CAPS frames
 JOB_STEPS = 5000                                           # a job that takes more never ends
+SWITCHES = ('yield', 'wait', 'notify', 'pct_call', 'pct_call_until', 'pct_reply', 'exit')
 CLOCK = 1000                                               # what the time counter of the modelled machine shows
 
 
@@ -56,7 +60,7 @@ def slot_shown(words):
     word = words[0]
     return (word & 7, word >> 3 & 15, word >> 7 & 15, (word & 0xffffffff) >> 11, word >> 32, words[1], words[2], words[3],
             words[4], words[5], words[6], words[11] >> 40 & 0xff, words[12] & 0xffffffff, words[12] >> 32,
-            words[13] & 0xffffffff, words[13] >> 32)
+            words[13] & 0xffffffff, words[13] >> 32, words[7], words[8] if words[7] else 0)
 
 
 EMPTY_SLOT = slot_shown((0,) * 14)
@@ -91,17 +95,19 @@ class Server:
             raise Gone('the kernel ended: ' + what)
         return data
 
-    def request(self, operation, hart=0, number=0, arguments=(), interrupt=0):
+    def request(self, operation, hart=0, number=0, arguments=(), extra=0):
         """Do one operation; returns (value, detail).  `changed` lists what changed: (kind, key)."""
         arguments = tuple(arguments) + (0,) * (7 - len(arguments))
         try:
-            self.process.stdin.write(REQUEST.pack(operation, hart, number, interrupt, *arguments))
+            self.process.stdin.write(REQUEST.pack(operation, hart, number, extra, *arguments))
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
         self.steps += 1
         value, detail, status, words, message, harts = REPLY.unpack(self.read(REPLY.size))
-        self.harts = list(HART.iter_unpack(self.read(HART.size * harts)))   # (state, ipi, ENV frame) of each
+        found = list(HART.iter_unpack(self.read(HART.size * harts)))
+        self.harts = [hart[:3] for hart in found]          # (state, ipi, ENV frame) of each
+        self.timers, self.words = [hart[3] for hart in found], [list(hart[4:]) for hart in found]
         data = struct.unpack('<%dQ' % words, self.read(8 * words)) if words else ()
         self.changed = []
         text = self.read(message).decode() if message else ''
@@ -110,9 +116,18 @@ class Server:
             raise Diverged(text)
         return value, detail
 
-    def boot(self, groups, harts, asids, split):
+    def pending(self, hart):
+        """Is an interrupt of the hart pending?"""
+        return bool(self.harts[hart][1]) or self.timers[hart] <= self.clock
+
+    def advance(self, ticks):
+        self.clock += ticks
+        self.request(TIME, 0, 0, (ticks,))
+
+    def boot(self, groups, harts, asids, split, fast=0):
         self.frames, self.groups, self.entries, self.slots, self.rows, self.envs = {}, {}, {}, {}, {}, {}
-        self.request(BOOT, 0, 0, (groups, harts, asids, split))
+        self.clock = CLOCK
+        self.request(BOOT, 0, 0, (groups, harts, asids, split, fast))
         self.init = self.harts[0][2]
 
     def update(self, data):
@@ -149,8 +164,8 @@ class Server:
         if kind == SLOT:
             return self.slots.get(key >> 5, {}).get(key, EMPTY_SLOT)
         if kind == ROW:
-            env, match, binder, holder = self.rows[key]
-            return (env, match, binder, holder) if env else (0, 0, 0, holder)
+            env, match, binder, holder, flags, left, time = self.rows[key]
+            return (env, match, binder, holder, flags, left, time) if env else (0, 0, 0, holder, 0, 0, time)
         return self.envs.get(key)
 
     def type(self, frame):
@@ -164,13 +179,13 @@ class Server:
         table, index = place >> 5, place & 31
         if table == 0:
             return space * 32 + spec.ENV_FIRST + index if index < spec.ENV_SLOTS else None
-        caps = self.envs[space][10:]
+        caps = self.envs[space][ENV_WORDS:]
         return caps[table - 1] * 32 + index if table <= len(caps) and caps[table - 1] and index else None
 
     def table_of(self, space):
         """(place, slot) of all slots of a space."""
         found = [(i, self.shown(SLOT, space * 32 + spec.ENV_FIRST + i)) for i in range(spec.ENV_SLOTS)]
-        for number, caps in enumerate(self.envs[space][10:], 1):
+        for number, caps in enumerate(self.envs[space][ENV_WORDS:], 1):
             if caps:
                 found += [(number << 5 | i, self.shown(SLOT, caps * 32 + i)) for i in range(1, spec.CAPS_SLOTS)]
         return found
@@ -217,8 +232,7 @@ class Server:
             gen, leader, ctx, root, first_cap = words[:5]
             state = self.frames[frame][1]
             machine.envs[frame] = Env(frame=frame, gen=gen, born=gen, leader=leader, ctx=ctx, root=root,
-                                      first_cap=first_cap, state=state & 15, flags=state & 0x70, hart=state >> 11 & 31,
-                                      asid=words[6], rows={0})
+                                      first_cap=first_cap, state=spec.READY, asid=words[6], rows={0}, urgent={0})
             for i in range(spec.ENV_SLOTS):
                 link = frame * 32 + spec.ENV_FIRST + i
                 machine.slots[link] = Slot(link, i << 7)
@@ -240,7 +254,7 @@ class Server:
         for row, words in self.rows.items():
             machine.holder[row] = words[3]
             if words[0]:
-                machine.rows[row] = (words[0], words[2], machine.envs[words[0]].gen)
+                machine.rows[row] = (words[0], words[2], machine.envs[words[0]].gen, words[4])
         machine.init = self.init
         return machine
 
@@ -254,29 +268,17 @@ class Pair:
 
     def __init__(self, server, plan, rules=None, alone=False):
         self.server, self.plan, self.vectors = server, plan, {}
-        groups, harts, asids, split = plan
-        server.boot(groups, harts, asids, split)
+        groups, harts, asids, split, fast = plan
+        server.boot(groups, harts, asids, split, fast)
         self.twin = None
-        self.names = {}
         if not alone:
             self.twin = server.twin(frozenset(spec.RULES) if rules is None else rules)
             self.twin.ram_first, self.twin.ram_count = min(server.groups) << 9, groups << 9
             self.twin.asids, self.twin.stepwise, self.twin.split, self.twin.clock = asids, False, bool(split), CLOCK
-            self.twin_boot()
+            self.twin.began = CLOCK
+            for index in range(harts):
+                self.twin.start(index)
             self.compare_all()
-
-    def twin_boot(self):
-        machine = self.twin
-        for index, (_, _, env) in enumerate(self.server.harts):
-            hart = machine.harts[index]
-            if env:
-                space = machine.leader(env)
-                hart.env, hart.space, hart.satp, hart.state, hart.running = env, space, space, spec.PROGRAM, hart.row + 1
-                hart.active = (machine.envs[space].root,) * 2
-                machine.tlb_tick(space)
-                hart.seen[machine.envs[space].asid] = machine.envs[space].tlb_gen
-            else:
-                machine.start(index)
 
     # ---------------------------------------------------------------- one operation
     def resolve(self, hart, name, arguments):
@@ -303,11 +305,13 @@ class Pair:
         kind, hart = operation[0], operation[1]
         if hart >= len(self.server.harts):
             return False
-        state, ipi, _ = self.server.harts[hart]
+        state = self.server.harts[hart][0]
+        if kind == 'time':
+            return True
         if kind == 'continue':
-            return state == spec.PAUSED or state == spec.IDLE and ipi
+            return state == spec.PAUSED or state == spec.IDLE and self.server.pending(hart)
         if kind == 'interrupt':
-            return state == spec.PROGRAM and ipi
+            return state == spec.PROGRAM and self.server.pending(hart)
         if kind == 'touch':
             return state in (spec.PROGRAM, spec.PAUSED)
         return state == spec.PROGRAM
@@ -316,17 +320,22 @@ class Pair:
         """Do an operation; returns the kernel's (value, detail), or None if it is not possible now."""
         if not self.possible(operation):
             return None
-        kind, hart, name, arguments, interrupt = operation
-        if kind == 'job':
+        kind, hart, name, arguments, extra = operation
+        if kind == 'job' and not (name == 'cap_revoke' and arguments[2] > self.server.clock):
             return self.job(hart, name, arguments)
-        if kind == 'call':
+        if kind in ('call', 'job'):
             numbers = self.resolve(hart, name, arguments)
-            reply = self.call(hart, name, numbers, interrupt)
+            reply = self.call(hart, name, numbers, extra)
         elif kind == 'touch':
             reply = self.server.request(TOUCH, hart, 0, arguments)
             if self.twin:
                 frame = self.twin.touch(hart, arguments[0], bool(arguments[1]))
                 self.same(reply[1] if reply[0] else None, frame, 'the touched frame')
+        elif kind == 'time':
+            self.server.advance(arguments[0])
+            reply = 0, 0
+            if self.twin:
+                self.twin.clock += arguments[0]
         elif kind == 'vector':
             reply = self.server.request(VECTOR, hart, arguments[0], arguments[1:8])
             env = self.server.harts[hart][2]
@@ -344,14 +353,20 @@ class Pair:
             getattr(self.twin, {'continue': 'go_on'}.get(kind, kind))(hart)
         return reply
 
-    def call(self, hart, name, numbers, interrupt=0):
+    def call(self, hart, name, numbers, extra=0):
         """One call on both, the answers compared."""
-        pending, env = self.server.harts[hart][1], self.server.harts[hart][2]
-        reply = self.server.request(CALL, hart, NUMBER[name], numbers, interrupt)
+        pending, env = self.server.pending(hart), self.server.harts[hart][2]
+        reply = self.server.request(CALL, hart, NUMBER[name], numbers, extra)
+        if name == 'cap_revoke' and numbers[2] > self.server.clock:
+            changed = self.server.changed                  # the twin tells all in one step
+            while reply == (spec.AGAIN, 0):
+                reply = self.server.request(CALL, hart, NUMBER[name], numbers)
+                changed = self.server.changed = changed + self.server.changed
         if self.twin and not self.over():
-            limited = name in RANGE_CALLS and (interrupt or pending or name == 'page_map')
-            answer = self.twin_call(hart, env, name, numbers, reply[0] if limited and reply[0] > 0 else None)
-            self.same_answer(name, reply[0], answer)
+            limited = name in RANGE_CALLS and (extra or pending or name == 'page_map')
+            answer = self.twin_call(hart, env, name, numbers, reply[0] if limited and reply[0] > 0 else None, extra)
+            if answer is not None:
+                self.same_answer(name, reply[0], answer)
             if name == 'env_regs' and numbers[1] == 0 and reply[0] == 0:
                 self.clear_registers(hart, env)
         self.promise(hart, env, name, numbers, reply[0])
@@ -365,28 +380,54 @@ class Pair:
         self.server.changed = changed
         self.vectors[env] = {i: word for i, word in self.vectors.get(env, {}).items() if i >= 35}
 
-    def twin_call(self, hart, env, name, numbers, limit=None):
-        """The twin's answer: a number, (AGAIN or REAP or SELF, environment), or the name of an error."""
+    def twin_call(self, hart, env, name, numbers, limit=None, deadline=0):
+        """The twin's answer: a number, (AGAIN or REAP or SELF, environment), the name of an error; None: it switched."""
         machine, extra = self.twin, {}
         machine.here = hart
+        at = machine.harts[hart]
         numbers = numbers[:ARGUMENTS[name]]
+        if name in SWITCHES:
+            return self.twin_switch(at, name, numbers, deadline)
         if limit:
             extra['limit'] = limit
         if name == 'page_map':
             vector = self.vectors.get(env, {})
             extra['vector'] = [vector.get(i, 0) for i in range(256)]
-        method = {'yield': 'yield_to', 'exit': 'exit'}.get(name, name)
+        at.words = None
         try:
-            answer = getattr(machine, method)(hart, *numbers, **extra)
+            answer = getattr(machine, name)(hart, *numbers, **extra)
         except Refuse as refused:
             return str(refused)
-        if name == 'yield':
-            return machine.harts[hart].answer
-        if name == 'exit':
-            return 0
         if name == 'page_harvest':
             self.vectors.setdefault(env, {}).update(enumerate(machine.harvest))
         return answer
+
+    def twin_switch(self, at, name, numbers, deadline):
+        """A call that may let another environment run here."""
+        machine, index = self.twin, at.index
+        at.words = None
+        try:
+            if name == 'pct_call' or name == 'pct_call_until':
+                machine.pct_call(index, numbers[:6], numbers[6], deadline if name == 'pct_call_until' else spec.NEVER)
+            elif name == 'pct_reply':
+                machine.pct_reply(index, numbers)
+            elif name == 'wait':
+                answer = machine.wait_for(index, *numbers)
+                if not isinstance(answer, tuple):
+                    return answer
+            elif name == 'notify':
+                answer = machine.notify(index, *numbers)
+                if not isinstance(answer, tuple):
+                    return answer
+            elif name == 'yield':
+                machine.yield_to(index, numbers[0])
+                return machine.harts[index].answer
+            else:
+                machine.exit(index)
+                return 0
+        except Refuse as refused:
+            return str(refused)
+        return None
 
     def same_answer(self, name, value, answer):
         if isinstance(answer, tuple):
@@ -426,10 +467,10 @@ class Pair:
             changed = False
             for index in range(len(self.server.harts)):
                 if kernel:
-                    state, ipi, _ = self.server.harts[index]
+                    state, ipi = self.server.harts[index][0], self.server.pending(index)
                 else:
                     hart = self.twin.harts[index]
-                    state, ipi = hart.state, hart.ipi
+                    state, ipi = hart.state, self.twin.pending(hart)
                 if state == spec.PAUSED or state == spec.IDLE and ipi:
                     what = 'continue'
                 elif state == spec.PROGRAM and ipi:
@@ -539,9 +580,12 @@ class Pair:
             hart = self.twin.harts[index]
             self.same((state, env if state == spec.PROGRAM else 0), (hart.state, hart.env if state == spec.PROGRAM else 0),
                       'hart %d (state, environment)' % index)
-            if hart.ipi and not ipi:
-                raise Diverged('hart %d was not told' % index)
-            hart.ipi = bool(ipi)
+            self.same(bool(ipi), hart.ipi, 'whether hart %d was told' % index)
+            if not ipi:                                    # else it is set when the hart looks; the fast ways leave it
+                self.same(self.server.timers[index], hart.timer, 'the timer of hart %d' % index)
+            if state == spec.PROGRAM and hart.words:
+                self.same([hex(x) for x in self.server.words[index]], [hex(x) for x in hart.words],
+                          'the words of hart %d' % index)
 
     def compare_all(self):
         """All that either knows of."""

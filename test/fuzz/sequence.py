@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: MIT
 """The sequence fuzzer: random calls from several environments on several harts, on the kernel core and on its twin.
 
-    sequence.py SERVER --minutes 2           the directed traces of traces.py, then fuzz and print the steps done;
-                                             exits with 1 when the kernel is wrong
+    sequence.py SERVER --minutes 2           fuzz and print the steps done; exits with 1 when the kernel is wrong
     sequence.py SERVER --seed 7 --steps N    the same for so many steps; runs of a seed are always the same
     sequence.py SERVER --run SEED            one run again
     sequence.py SERVER --replay FILE         a trace that a failing run has written
 
 A run is a freshly booted machine and some hundred operations (machine.py says what they are).  In two runs of three the
 kernel and the twin are compared after every operation, and long jobs are driven to their end before that.  In the third
-kind there is no twin: long jobs are left half-done and mixed, ENTER pauses half-way, only the walker of the invariants
-judges, and at the end init must get every name back.  A run that fails is made shorter and written as a trace.
+kind there is no twin: long jobs are left half-done and mixed, ENTER pauses half-way, and only the walker of the
+invariants judges.  At the end of every run init must get every name back.  A run that fails is made shorter and written
+as a trace.
 """
 import argparse
 import os
@@ -19,22 +19,27 @@ import random
 import sys
 import time
 
-import traces
 import twin as spec
-from machine import Diverged, Pair, Server
+from machine import ENV_WORDS, Diverged, Pair, Server
 from twin import EMPTY, OPEN, LIVE, CUTTING, LOST, PAGE, SLICE, ENVC, MACHINE
 
-RUN_OPERATIONS = 400
+RUN_OPERATIONS = 250
+RUN_PROPOSALS = 1000                                       # many are of no use: see Vain
 COMPARE_ALL = 24                                           # operations between two complete comparisons
 JOBS = ('cap_grant', 'cap_revoke', 'cap_drop', 'env_reap')
 
 WEIGHTS = {'cap_derive': 16, 'open': 3, 'cap_grant': 14, 'cap_revoke': 6, 'cap_drop': 9, 'caps_add': 3, 'caps_del': 2,
            'table_link': 9, 'table_unlink': 3, 'page_map': 18, 'page_unmap': 7, 'page_protect': 4, 'page_harvest': 3,
-           'env_create': 8, 'env_regs': 9, 'env_reap': 8, 'slice_bind': 12, 'yield': 9, 'exit': 0.7, 'null': 0.3,
-           'debug_write': 0.5, 'touch': 14, 'vector': 2, 'continue': 14, 'interrupt': 10, 'fault': 0.5}
+           'env_create': 8, 'env_regs': 9, 'env_reap': 8, 'slice_bind': 12, 'yield': 12, 'exit': 0.7, 'null': 0.3,
+           'debug_write': 0.5, 'wait': 9, 'notify': 12, 'pct_call': 16, 'pct_call_until': 8, 'pct_reply': 12, 'time': 6,
+           'touch': 9, 'vector': 2, 'continue': 14, 'interrupt': 10, 'fault': 0.5}
 KINDS, SHARES = zip(*WEIGHTS.items())
 WILD = (0, 1, 2, 3, 7, 8, 0x7f, 0x80, 0x100, 0xfff, 0x1000, 0x80000, 0x3fffffffff, 0x4000000000, 1 << 31, 1 << 32, 1 << 52,
         1 << 63, (1 << 63) - 1, (1 << 64) - 1, (1 << 64) - 4096, 0x8000000000000001)
+
+
+class Vain(Exception):
+    """What was about to be proposed would be refused."""
 
 
 class Proposer:
@@ -50,11 +55,18 @@ class Proposer:
         base = (0x200000, 0x400000, 0x600000, 0x40000000, 0x3fc0000000)
         self.addresses = [b + 4096 * i for b in base for i in (0, 0, 1, 2, 3, 15, 16, 300, 511)]
 
+    def vain(self):
+        """A call that cannot be but refused is worth a step now and then."""
+        if self.rng.random() < 0.9:
+            raise Vain
+
     def address(self, space, level):
         """A virtual address for an entry of this level, mostly where the space has a table."""
         found = [(base, entries) for base, its, entries in self.server.tables(space) if its == level]
         size = 12 + 9 * level
-        if not found or self.rng.random() < 0.1:
+        if not found:
+            self.vain()
+        if not found or self.rng.random() < 0.05:
             return self.rng.choice(self.addresses) >> size << size
         base, entries = self.rng.choice(found)
         present = [i for i, pte in entries.items() if pte]
@@ -84,6 +96,8 @@ class Proposer:
 
     def of_class(self, table, *classes):
         found = [(place, slot) for place, slot in table if slot[1] in classes and slot[0] in (LIVE, CUTTING)]
+        if not found:
+            self.vain()
         return self.rng.choice(found) if found else (self.rng.randrange(16), None)
 
     def empty(self, table):
@@ -96,6 +110,10 @@ class Proposer:
     def propose(self):
         rng, server = self.rng, self.server
         kind = rng.choices(KINDS, SHARES)[0]
+        if kind == 'time':
+            ticks = rng.choice((1, 50, 400, 3000, 9000, 9801, 10000, 25000))
+            timers = [timer - server.clock for timer in server.timers if 0 < timer - server.clock < 25000]
+            return kind, 0, '', [rng.choice(timers) if timers and rng.random() < 0.4 else ticks], 0
         if kind in ('continue', 'interrupt', 'touch', 'vector', 'fault'):
             harts = [h for h in range(len(server.harts)) if self.pair.possible((kind, h))]
             if not harts:
@@ -104,7 +122,10 @@ class Proposer:
             if kind == 'touch':
                 env = server.harts[hart][2]
                 space = server.leader(env) if env else server.init
-                return kind, hart, '', [self.address(space, 0), rng.randrange(2)], 0
+                try:
+                    return kind, hart, '', [self.address(space, 0), rng.randrange(2)], 0
+                except Vain:
+                    return None
             if kind == 'vector':
                 return kind, hart, '', [rng.choice((0, 7))] + [rng.choice(self.hot + self.large) for _ in range(7)], 0
             if kind == 'fault' and server.harts[hart][2] == server.init:
@@ -118,18 +139,61 @@ class Proposer:
         if kind == 'exit' and env == server.init:
             return None
         name = {'open': 'cap_derive'}.get(kind, kind)
-        arguments = getattr(self, kind, self.nothing)(server.leader(env), env)
+        try:
+            arguments = getattr(self, kind, self.nothing)(server.leader(env), env)
+        except Vain:
+            return None
         if arguments is None:
             return None
         if rng.random() < 0.06 and arguments:
             i = rng.randrange(len(arguments))
             arguments[i] = rng.choice(WILD + tuple(self.hot[:4]))
-        interrupt = rng.randrange(1, 4) if name.startswith('page_') and rng.random() < 0.1 else 0
-        driven = name in JOBS and self.pair.twin
-        return 'job' if driven else 'call', hart, name, arguments, interrupt
+        extra = rng.randrange(1, 4) if name.startswith('page_') and rng.random() < 0.1 else 0
+        if name == 'pct_call_until':
+            extra = self.soon()
+        announced = name == 'cap_revoke' and arguments[2] > server.clock
+        driven = name in JOBS and self.pair.twin and not announced
+        return 'job' if driven else 'call', hart, name, arguments, extra
 
     def nothing(self, space, env):
         return []
+
+    def soon(self):
+        """A deadline."""
+        later = self.rng.choice((0, 1, 200, 5000, 12000, 40000))
+        return self.rng.choice((0, spec.NEVER, spec.NEVER - 1)) if self.rng.random() < 0.1 else self.server.clock + later
+
+    def other(self, space, state=None):
+        """A handle of an environment, mostly of one in that state."""
+        table = self.server.table_of(space)
+        found = [place for place, slot in table if slot[1] == ENVC and slot[5] in self.server.envs
+                 and self.server.frames[slot[5]][1] & 15 == state]
+        if not found:
+            self.vain()
+        if found and self.rng.random() < 0.9:
+            return self.handle(self.rng.choice(found))
+        return self.handle(self.of_class(table, ENVC)[0])
+
+    def wait(self, space, env):
+        rng = self.rng
+        if env == self.server.init and rng.random() < 0.8:
+            return [rng.choice((1, 3, 0xff)), self.server.clock + rng.choice((1, 5000))]
+        return [rng.choice((0, 1, 2, 3, 0xff, (1 << 64) - 1)), spec.NEVER if rng.random() < 0.3 else self.soon()]
+
+    def notify(self, space, env):
+        bits = self.rng.choice((1, 1, 2, 3, 0x10, 0x100, 1 << 56))
+        return [0 if self.rng.random() < 0.1 else self.other(space, spec.WAIT), bits]
+
+    def pct_call(self, space, env):
+        return [self.rng.randrange(1 << 16) for _ in range(6)] + [self.other(space, spec.ACCEPT)]
+
+    pct_call_until = pct_call
+
+    def pct_reply(self, space, env):
+        serves = self.server.frames[env][1] & spec.INCALL
+        if not serves and self.rng.random() < (0.97 if env == self.server.init else 0.4):
+            return None
+        return [self.rng.randrange(1 << 16) for _ in range(6)]
 
     def cap_derive(self, space, env):
         table, rng = self.server.table_of(space), self.rng
@@ -192,7 +256,7 @@ class Proposer:
         place, slot = self.taken(space)
         if not slot or not slot[12] and slot[1] == PAGE and self.rng.random() < 0.9:
             return None
-        return [self.handle(place), self.cut_from(slot), 0]
+        return [self.handle(place), self.cut_from(slot), self.soon() if self.rng.random() < 0.25 else 0]
 
     def cap_drop(self, space, env):
         place, slot = self.taken(space)
@@ -203,7 +267,7 @@ class Proposer:
         return [self.handle(place), self.idle(slot)]
 
     def caps_del(self, space, env):
-        frames = [x for x in self.server.envs[space][10:] if x]
+        frames = [x for x in self.server.envs[space][ENV_WORDS:] if x]
         return [self.rng.choice(frames)] if frames else None
 
     def target(self, space):
@@ -296,8 +360,7 @@ class Proposer:
         return [self.handle(place), row, who]
 
     def yield_(self, space, env):
-        place, slot = self.of_class(self.server.table_of(space), ENVC)
-        return [self.rng.choice((0, self.handle(place), self.handle(place))) if slot else 0]
+        return [0 if self.rng.random() < 0.3 else self.other(space, self.rng.choice((spec.READY, spec.CALLING)))]
 
     def debug_write(self, space, env):
         place, _ = self.of_class(self.server.table_of(space), MACHINE)
@@ -315,7 +378,8 @@ def family(rng, pair, hot):
     rows = [1, 64, 65] if len(pair.server.harts) > 1 else [1, 2]
     if len(pair.server.harts) > 2:
         rows += [128, 129]
-    for n in range(rng.choice((1, 2, 2))):
+    count = rng.choice((1, 2, 2))
+    for n in range(count):
         frame, place = base + 40 + 3 * n, 4 + n
         first = base + rng.choice((0, 3, 8))
         operations += [
@@ -331,12 +395,39 @@ def family(rng, pair, hot):
             row = rows.pop(rng.randrange(len(rows)))
             operations += [('call', 0, 'slice_bind', [slots[1], row, ('h', place, 0)], 0),
                            ('call', 0, 'env_regs', [('h', place, 0), 2], 0), ('continue', row // 64, '', [], 0)]
+    if count == 2 and rng.random() < 0.7:                  # they know each other
+        for via, n in ((4, 1), (5, 0)):
+            operations += [
+                ('call', 0, 'cap_derive', [('h', 4 + n, 0), 9 << 7, base + 40 + 3 * n, 1, 7, 0, 0xff], 0),
+                ('job', 0, 'cap_grant', [('h', 9, 0), ('h', via, 0), 10 << 7, 0, 0], 0)]
+    return operations
+
+
+def crowd(rng, hot):
+    """init makes some servers in its own space, and often calls go through all of them; or all sleep to one time."""
+    count, base, sleep = rng.choice((2, 3, 5, 10)), hot[6] + 60, rng.random() < 0.2
+    first = rng.choice((6, 33))                            # in its ENV frame, where calls are fast, or in a CAPS frame
+    operations = [('call', 0, 'caps_add', [('h', 0, 0), base - 1], 0)] if first == 33 else []
+    for n in range(count):
+        place, frame = first + n, base + 2 * n
+        operations += [('call', 0, 'env_create', [('h', 0, 0), frame, frame + 1, 0, place << 7], 0),
+                       ('call', 0, 'env_regs', [('h', place, 0), 2], 0), ('call', 0, 'yield', [('h', place, 0)], 0)]
+        if sleep:
+            operations += [('call', 0, 'wait', [1 << n, 20000], 0),
+                           ('call', 0, 'slice_bind', [('h', 1, 0), 20 + n, ('h', place, 0)], 0)]
+        else:
+            operations += [('call', 0, 'pct_reply', [n, 1, 2, 3, 4, 5], 0)]
+    for n in range(0 if sleep else rng.choice((0, 1, count))):
+        operations.append(('call', 0, rng.choice(('pct_call', 'pct_call', 'pct_call_until')),
+                           [n, 1, 2, 3, 4, 5, ('h', first + n, 0)], 1000 * rng.choice((3, 5, 20, 60))))
     return operations
 
 
 def plan_of(seed):
     rng = random.Random(seed)
-    return rng, rng.random() < 1 / 3, (4, rng.choice((1, 2, 3, 3)), rng.choice((1, 2, 16)), int(rng.random() < 0.5))
+    alone = rng.random() < 1 / 3
+    split = int(alone and rng.random() < 0.5)              # the twin does not know how often the kernel can pause
+    return rng, alone, (4, rng.choice((1, 2, 3, 3)), rng.choice((1, 2, 16)), split, rng.randrange(2))
 
 
 def run(server, seed, statistics=None):
@@ -348,7 +439,8 @@ def run(server, seed, statistics=None):
         server.info = min(frame for frame in server.frames if server.type(frame) == spec.INFO)
         proposer = Proposer(rng, pair)
         todo = family(rng, pair, proposer.hot) if rng.random() < 0.8 else []
-        for number in range(RUN_OPERATIONS):
+        todo += crowd(rng, proposer.hot) if rng.random() < 0.3 else []
+        for _ in range(RUN_PROPOSALS):
             operation = todo.pop(0) if todo else proposer.propose()
             if operation is None or not pair.possible(operation):
                 continue
@@ -359,8 +451,10 @@ def run(server, seed, statistics=None):
                 statistics[key] = statistics.get(key, 0) + 1
             if pair.over():                                # init was killed by what it accepted from others
                 return None
-            if number % COMPARE_ALL == 0:
+            if len(operations) % COMPARE_ALL == 0:
                 pair.compare_all()
+            if len(operations) == RUN_OPERATIONS:
+                break
         pair.compare_all()
         operations.append(('recover', 0, '', [], 0))
         pair.recover()
@@ -416,9 +510,9 @@ def word_of(argument):
 
 
 def line_of(operation):
-    kind, hart, name, arguments, interrupt = operation
+    kind, hart, name, arguments, extra = operation
     words = [kind, str(hart)] + ([name] if name else []) + [word_of(x) for x in arguments]
-    return ' '.join(words + (['interrupt=%d' % interrupt] if interrupt else []))
+    return ' '.join(words + (['extra=%d' % extra] if extra else []))
 
 
 def argument_of(word):
@@ -430,15 +524,15 @@ def argument_of(word):
 
 def operation_of(line):
     words = line.split()
-    interrupt = int(words.pop().partition('=')[2]) if 'interrupt=' in words[-1] else 0
+    extra = int(words.pop().partition('=')[2]) if 'extra=' in words[-1] else 0
     kind, hart, rest = words[0], int(words[1]) if len(words) > 1 else 0, words[2:]
     name = rest.pop(0) if kind in ('call', 'job') else ''
-    return kind, hart, name, [argument_of(word) for word in rest], interrupt
+    return kind, hart, name, [argument_of(word) for word in rest], extra
 
 
 def trace_write(path, wrong, seed, plan, alone, operations):
     with open(path, 'w') as file:
-        file.write('# %s\n# seed %d\nmachine %d %d %d %d%s\n' % ((wrong, seed) + plan + (' alone' if alone else '',)))
+        file.write('# %s\n# seed %d\nmachine %d %d %d %d %d%s\n' % ((wrong, seed) + plan + (' alone' if alone else '',)))
         file.writelines(line_of(x) + '\n' for x in operations)
 
 
@@ -449,7 +543,7 @@ def trace_read(path):
             line = line.partition('#')[0].partition('->')[0].strip()
             if line.startswith('machine'):
                 words = line.split()
-                plan, alone = tuple(int(x) for x in words[1:5]), words[-1] == 'alone'
+                plan, alone = tuple(int(x) for x in words[1:6]), words[-1] == 'alone'
             elif line:
                 operations.append(operation_of(line))
     return plan, alone, operations
@@ -481,8 +575,6 @@ def main():
         wrong = replay(server, *trace_read(options.replay), True)
         print(wrong or 'nothing is wrong')
         return bool(wrong)
-    if options.minutes and traces.run_all(server):
-        return 1
     seed = options.seed * 1000000 if options.run is None else options.run
     while True:
         found = run(server, seed, statistics)

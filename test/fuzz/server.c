@@ -28,11 +28,12 @@
 #define ENV_END_SLOT (offsetof(struct exo_env, donation) / sizeof(struct exo_cap) + 3)
 #define HANG_SECONDS 20 /* an operation that takes longer hangs */
 #define DELTA_WORDS (1u << 20)
-#define ENV_WORDS 10  /* of struct exo_env that are sent, beside caps[] */
+#define ENV_WORDS 16  /* of struct exo_env that are sent, beside caps[] */
+#define ROW_WORDS 7   /* of struct exo_row: all but the ring's */
 #define SLOT_WORDS 14 /* of struct exo_cap that are sent: all but the reserved ones */
 
 enum operation {
-    OPERATION_BOOT = 1,  /* groups, harts, ASIDs, split */
+    OPERATION_BOOT = 1,  /* groups, harts, ASIDs, split, fast */
     OPERATION_CALL,      /* of `hart`: number and arguments */
     OPERATION_CONTINUE,  /* a paused or sleeping hart */
     OPERATION_INTERRUPT, /* a hart takes its pending interrupt */
@@ -40,13 +41,14 @@ enum operation {
     OPERATION_TOUCH,     /* address, write */
     OPERATION_VECTOR,    /* number: first index; arguments: words of the vector of the hart's CTX */
     OPERATION_RECOVER,   /* all but init die, and init gets every name back; ends the machine */
+    OPERATION_TIME,      /* ticks that pass; nobody looks yet */
 };
 
 struct request {
     uint32_t operation;
     uint32_t hart;
     int64_t number;
-    uint64_t interrupt_after; /* see host_interrupt_after */
+    uint64_t extra; /* of page calls: host_interrupt_after; of pct_call_until: the deadline */
     uint64_t arguments[7];
 };
 
@@ -68,6 +70,8 @@ struct reply_hart {
     uint32_t state;
     uint32_t ipi;
     uint64_t env;
+    uint64_t timer;
+    uint64_t words[7]; /* a0 to a6 of the program */
 };
 
 /* Kinds of record in a delta: kind << 32 | words, key, words. */
@@ -83,6 +87,7 @@ static struct exo_frame *shadow_frames;
 static uint64_t *shadow_groups;
 static uint8_t *shadow_contents;
 static struct exo_row *shadow_rows;
+static uint64_t *shadow_states;
 static uint64_t shadow_count;
 
 static void delta_add(uint64_t kind, uint64_t key, const uint64_t *words, uint64_t count) {
@@ -92,6 +97,9 @@ static void delta_add(uint64_t kind, uint64_t key, const uint64_t *words, uint64
     if (count) memcpy(&delta[delta_count], words, count * sizeof(*words));
     delta_count += count;
 }
+
+/* The state word that the environment had when it was sent last. */
+static uint64_t *shadow_state(uint64_t frame) { return &shadow_states[frame - ram_first]; }
 
 static void *shadow_content(uint64_t frame) {
     return shadow_contents + (frame - ram_first) * EXO_FRAME_BYTES;
@@ -118,29 +126,38 @@ static void slots_compare(uint64_t frame, uint64_t first, uint64_t end) {
     }
 }
 
+/* What is sent of an environment: of a sleeper also what it sleeps for. */
+static void env_words(const struct exo_env *env, uint64_t word, uint64_t *words) {
+    uint64_t state = env_state(word);
+    bool sleeps = state == EXO_STATE_WAIT, calls = state == EXO_STATE_CALLING;
+    bool deep = sleeps || calls || state == EXO_STATE_READY || state == EXO_STATE_RUN;
+    const uint64_t all[ENV_WORDS] = {
+        env->gen,
+        env->leader >> EXO_FRAME_SHIFT,
+        env->ctx >> EXO_FRAME_SHIFT,
+        env->root,
+        env->first_cap,
+        env->rows,
+        env->asid,
+        env->caps_count,
+        env->caps_gen,
+        env->caps_donated,
+        env->urgent,
+        env->events,
+        sleeps ? env->mask : 0,
+        sleeps || calls ? env->deadline : 0,
+        deep ? env->depth : 0,
+        word & EXO_FLAG_KILL ? 0 : env->caller, /* the link of one that dies is without meaning */
+    };
+    memcpy(words, all, sizeof(all));
+}
+
 static void env_compare(uint64_t frame) {
     const struct exo_env *now = env_at(frame);
     const struct exo_env *before = shadow_content(frame);
-    uint64_t words[ENV_WORDS + EXO_CAPS_FRAMES] = {now->gen,
-                                                   now->leader >> EXO_FRAME_SHIFT,
-                                                   now->ctx >> EXO_FRAME_SHIFT,
-                                                   now->root,
-                                                   now->first_cap,
-                                                   now->rows,
-                                                   now->asid,
-                                                   now->caps_count,
-                                                   now->caps_gen,
-                                                   now->caps_donated};
-    uint64_t old[] = {before->gen,
-                      before->leader >> EXO_FRAME_SHIFT,
-                      before->ctx >> EXO_FRAME_SHIFT,
-                      before->root,
-                      before->first_cap,
-                      before->rows,
-                      before->asid,
-                      before->caps_count,
-                      before->caps_gen,
-                      before->caps_donated};
+    uint64_t words[ENV_WORDS + EXO_CAPS_FRAMES], old[ENV_WORDS];
+    env_words(now, *frame_state(frame), words);
+    env_words(before, *shadow_state(frame), old);
     if (memcmp(words, old, sizeof(old)) == 0 &&
         memcmp(now->caps, before->caps, sizeof(now->caps)) == 0)
         return;
@@ -167,6 +184,7 @@ static void frame_compare(uint64_t frame) {
         delta_matters = true;
         if (before->word0 >> EXO_TYPE_SHIFT != type) {
             memset(shadow_content(frame), 0, EXO_FRAME_BYTES);
+            *shadow_state(frame) = 0;
             delta_add(KIND_GONE, frame, NULL, 0);
         }
         *before = now;
@@ -179,9 +197,11 @@ static void frame_compare(uint64_t frame) {
     case EXO_FRAME_CAPS: break;
     default: return;
     }
-    if (memcmp(frame_pointer(frame), shadow_content(frame), EXO_FRAME_BYTES) == 0) return;
+    bool slept = type == EXO_FRAME_ENV && *shadow_state(frame) != *frame_state(frame);
+    if (!slept && memcmp(frame_pointer(frame), shadow_content(frame), EXO_FRAME_BYTES) == 0) return;
     if (type == EXO_FRAME_ENV) {
         env_compare(frame);
+        *shadow_state(frame) = *frame_state(frame);
         slots_compare(frame, ENV_FIRST_SLOT, ENV_END_SLOT);
     } else if (type == EXO_FRAME_CAPS) {
         slots_compare(frame, 0, SLOTS_A_FRAME);
@@ -206,7 +226,7 @@ static void state_compare(void) {
         if (memcmp(slice_row(row), &shadow_rows[row], sizeof(shadow_rows[row])) == 0) continue;
         shadow_rows[row] = *slice_row(row);
         delta_matters = true;
-        delta_add(KIND_ROW, row, &shadow_rows[row].env, 4);
+        delta_add(KIND_ROW, row, &shadow_rows[row].env, ROW_WORDS);
     }
 }
 
@@ -216,18 +236,22 @@ static void boot(const struct request *request) {
                              .asids = request->arguments[2]};
     host_boot(&plan);
     host_split = request->arguments[3];
+    host_fast = request->arguments[4];
     if (shadow_count != ram_count) {
         free(shadow_frames);
         free(shadow_groups);
         free(shadow_contents);
         free(shadow_rows);
+        free(shadow_states);
         shadow_frames = malloc(ram_count * sizeof(*shadow_frames));
         shadow_groups = malloc((ram_count >> EXO_GROUP_SHIFT) * sizeof(*shadow_groups));
         shadow_contents = malloc(ram_count * EXO_FRAME_BYTES);
         shadow_rows = malloc((uint64_t)EXO_HARTS_MAX * EXO_ROWS * sizeof(*shadow_rows));
+        shadow_states = malloc(ram_count * sizeof(*shadow_states));
         shadow_count = ram_count;
     }
     memset(shadow_frames, 0, ram_count * sizeof(*shadow_frames));
+    memset(shadow_states, 0, ram_count * sizeof(*shadow_states));
     memset(shadow_groups, 0, (ram_count >> EXO_GROUP_SHIFT) * sizeof(*shadow_groups));
     memset(shadow_contents, 0, ram_count * EXO_FRAME_BYTES);
     memset(shadow_rows, 0, (uint64_t)EXO_HARTS_MAX * EXO_ROWS * sizeof(*shadow_rows));
@@ -242,11 +266,16 @@ static bool answer_is_progress(int64_t value) {
 static const char *serve(const struct request *request, struct reply *reply) {
     struct host_model *model = &host_models[request->hart];
     uint64_t frame = 0;
+    const struct exo_env *env =
+        request->operation == OPERATION_BOOT ? NULL : harts[request->hart]->env;
     delta_count = 0;
     switch (request->operation) {
     case OPERATION_BOOT: boot(request); break;
     case OPERATION_CALL:
-        host_interrupt_after = request->interrupt_after;
+        if (request->number == EXO_CALL_pct_call_until)
+            model->registers[HOST_T1] = request->extra;
+        else
+            host_interrupt_after = request->extra;
         host_call(request->hart, (int)request->number, request->arguments);
         host_interrupt_after = 0;
         reply->value = model->result.value;
@@ -266,6 +295,7 @@ static const char *serve(const struct request *request, struct reply *reply) {
         memcpy(&harts[request->hart]->ctx->vector[request->number], request->arguments,
                sizeof(request->arguments));
         break;
+    case OPERATION_TIME: host_time += request->arguments[0]; break;
     case OPERATION_RECOVER: {
         const char *wrong = recover();
         if (wrong) return wrong;
@@ -277,8 +307,9 @@ static const char *serve(const struct request *request, struct reply *reply) {
     for (uint64_t hart = 0; hart < hart_count; hart++)
         if (host_models[hart].state == HOST_OFF) return NULL;
     state_compare();
-    if (request->operation == OPERATION_CALL && request->number >= 0 &&
-        !answer_is_progress(reply->value) && delta_matters) {
+    bool stays = env && harts[request->hart]->env == env;
+    if (request->operation == OPERATION_CALL && stays && !answer_is_progress(reply->value) &&
+        delta_matters) {
         snprintf(message, sizeof(message), "call %ld was refused (%ld) and changed the state",
                  request->number, reply->value);
         return message;
@@ -312,7 +343,9 @@ static void reply_send(struct reply *reply, const char *wrong) {
         const struct exo_env *env = harts[hart]->env;
         struct reply_hart at = {.state = host_models[hart].state,
                                 .ipi = host_models[hart].ipi,
-                                .env = env ? env->frame : 0};
+                                .env = env ? env->frame : 0,
+                                .timer = host_models[hart].timer};
+        memcpy(at.words, &host_models[hart].registers[HOST_A0], sizeof(at.words));
         write_part(&at, sizeof(at));
     }
     write_part(delta, delta_count * sizeof(*delta));

@@ -8,7 +8,8 @@
  *
  *     threads [SECONDS [SEED]]
  *
- * A seed chooses the calls of each hart, but not how the harts meet.
+ * A seed chooses the calls of each hart, but not how the harts meet.  Nothing
+ * that is checked depends on how fast they are.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -29,10 +30,9 @@
 #define HARTS 4
 #define CAST 5 /* environments that init makes and makes again */
 #define GROUPS 2
-#define ROUND_NANOSECONDS 300000000 /* between two looks of the walker */
-#define TIME_NANOSECONDS 100000     /* between two steps of the time counter */
-#define TIME_STEP 4000              /* ticks of such a step: 2.5 make a slice */
-#define LIFE_CALLS 50               /* calls of a hart between two looks whether it is to halt */
+#define ROUND_STEPS 300         /* of the time counter between two looks of the walker */
+#define STEP_NANOSECONDS 100000 /* between two such steps, or more on a busy machine */
+#define STEP_TICKS 4000         /* 2.5 of them make a slice */
 #define FIRST (HOST_RAM_FRAME + EXO_GROUP_FRAMES)
 #define MEMBER(n) (FIRST + 16 * (uint64_t)(n)) /* ENV, CTX, ROOT, and 13 frames that it holds */
 #define VA 0x40000000ul
@@ -41,7 +41,7 @@
 /*
  * Slots.  init has member n's first capability in FRIEND + n.  Each member has
  * its frames in 0, rows in 1, the shared frames in 2, and FRIEND + n as well, but
- * derived.  From FREE_SLOT on all is play.
+ * derived.  From FREE_SLOT on all is play, and its children are in the first two.
  */
 enum { FRAMES, ROWS, SHARED, FRIEND = 4, FREE_SLOT = FRIEND + CAST, SLOTS = EXO_ENV_SLOTS };
 
@@ -63,10 +63,13 @@ static void at_point(void) {
 
 /* ---- names ---- */
 
-/* A slot's word, which others may change: programs read their tables without a lock. */
-__attribute__((no_sanitize("thread"))) static uint64_t slot_word(const struct exo_env *space,
-                                                                 uint64_t index) {
+/* Of a slot, which others may change: programs read their tables without a lock. */
+static uint64_t slot_word(const struct exo_env *space, uint64_t index) {
     return *(const volatile uint64_t *)&space->slot[index].word;
+}
+
+static uint64_t slot_first(const struct exo_env *space, uint64_t index) {
+    return *(const volatile uint64_t *)&space->slot[index].first;
 }
 
 static uint64_t place(uint64_t index) { return EXO_HANDLE(0, index); }
@@ -82,6 +85,7 @@ static uint64_t any_slot(const struct hart *hart) {
 }
 
 static uint64_t friend_of(const struct hart *hart) {
+    if (one_in(4)) return handle(hart, FREE_SLOT + random_below(2)); /* a child of its own */
     return one_in(20) ? any_slot(hart) : handle(hart, FRIEND + random_below(CAST));
 }
 
@@ -90,6 +94,13 @@ static uint64_t any_frame(void) { return FIRST + random_below(16 * (CAST + 2)); 
 static uint64_t own_frame(const struct hart *hart) {
     uint64_t first = hart->space->frame;
     return one_in(4) ? MEMBER(CAST) + random_below(16) : first + 3 + random_below(12);
+}
+
+/* A row that this space holds, perhaps. */
+static uint64_t any_row(const struct hart *hart) {
+    if (one_in(4)) return random_below(HARTS) * EXO_ROWS + 1 + random_below(12);
+    uint64_t n = (hart->space->frame - FIRST) / 16 % CAST;
+    return n % HARTS * EXO_ROWS + 2 + 2 * n + random_below(2);
 }
 
 static uint64_t any_address(void) { return VA + EXO_FRAME_BYTES * random_below(6); }
@@ -115,7 +126,7 @@ static int64_t call(struct hart *hart, int number, uint64_t a0, uint64_t a1, uin
 #define CALL_(hart, name, a, b, c, d, e, f, g, ...) call(hart, exo_call_##name, a, b, c, d, e, f, g)
 #define CALL(hart, ...) CALL_(hart, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0)
 
-static uint64_t soon(void) { return arch_time() + random_below(30000); }
+static uint64_t soon(void) { return arch_time() + random_below(10000); }
 
 static void memory_call(struct hart *hart) {
     uint64_t va = any_address(), frame = own_frame(hart), who = whose(hart);
@@ -137,8 +148,8 @@ static void memory_call(struct hart *hart) {
 
 static void tree_call(struct hart *hart) {
     uint64_t from = any_slot(hart), into = place(FREE_SLOT + random_below(SLOTS - FREE_SLOT));
-    uint64_t frame = own_frame(hart),
-             play = handle(hart, FREE_SLOT + random_below(SLOTS - FREE_SLOT));
+    uint64_t frame = own_frame(hart), free = FREE_SLOT + random_below(SLOTS - FREE_SLOT),
+             play = handle(hart, free);
     switch (random_below(8)) {
     case 0:
         CALL(hart, cap_derive, handle(hart, FRAMES), into, frame, 1 + random_below(2), RIGHTS);
@@ -153,10 +164,19 @@ static void tree_call(struct hart *hart) {
     }
     case 3: CALL(hart, cap_grant, play, friend_of(hart), into); break;
     case 4: CALL(hart, cap_drop, play, one_in(2) ? frame : any_frame()); break;
-    case 5: CALL(hart, cap_drop, play, MEMBER(random_below(CAST))); break;
+    case 5: CALL(hart, cap_drop, play, slot_first(hart->space, free)); break;
     case 6: CALL(hart, cap_revoke, from, any_frame(), one_in(2) ? soon() : 0); break;
     default: CALL(hart, env_reap, any_frame()); break;
     }
+}
+
+/* A child with its own space, or a thread of this one, which is to run. */
+static void child_make(struct hart *hart, uint64_t frame) {
+    uint64_t root = one_in(2) ? 0 : frame + 2, into = place(FREE_SLOT + random_below(2));
+    int64_t name = CALL(hart, env_create, handle(hart, FRAMES), frame, frame + 1, root, into);
+    if (name < 0) return;
+    CALL(hart, env_regs, (uint64_t)name, EXO_REGS_START);
+    CALL(hart, slice_bind, handle(hart, ROWS), any_row(hart), (uint64_t)name);
 }
 
 static void life_call(struct hart *hart, bool init) {
@@ -168,17 +188,10 @@ static void life_call(struct hart *hart, bool init) {
     case 3: CALL(hart, env_regs, other, EXO_REGS_START); break;
     case 4: CALL(hart, env_regs, other, one_in(2) ? EXO_REGS_GET : EXO_REGS_SET); break;
     case 5:
-        CALL(hart, slice_bind, handle(hart, ROWS),
-             random_below(HARTS) * EXO_ROWS + 1 + random_below(12), one_in(3) ? EXO_SELF : other);
+        CALL(hart, slice_bind, handle(hart, ROWS), any_row(hart), one_in(3) ? EXO_SELF : other);
         break;
-    case 6:
-        CALL(hart, slice_bind, handle(hart, ROWS),
-             random_below(HARTS) * EXO_ROWS + 1 + random_below(12), EXO_UNBIND);
-        break;
-    case 7:
-        CALL(hart, env_create, handle(hart, FRAMES), frame, frame + 1, one_in(2) ? 0 : frame + 2,
-             place(FREE_SLOT + random_below(2)));
-        break;
+    case 6: CALL(hart, slice_bind, handle(hart, ROWS), any_row(hart), EXO_UNBIND); break;
+    case 7: child_make(hart, frame); break;
     case 8:
         if (!init && one_in(20)) CALL(hart, exit, 0);
         break;
@@ -190,10 +203,11 @@ static void life_call(struct hart *hart, bool init) {
 
 static void switch_call(struct hart *hart, bool init) {
     uint64_t other = friend_of(hart);
+    bool serves = __atomic_load_n(hart->state, __ATOMIC_RELAXED) & EXO_FLAG_INCALL;
     switch (random_below(9)) {
     case 0:
     case 1: CALL(hart, notify, other, 1ul << random_below(4)); break;
-    case 2: CALL(hart, wait, random_below(16), one_in(4) && !init ? EXO_NEVER : soon()); break;
+    case 2: CALL(hart, wait, random_below(16), one_in(10) && !init ? EXO_NEVER : soon()); break;
     case 3: CALL(hart, yield, EXO_NONE); break;
     case 4: CALL(hart, yield, other); break;
     case 5:
@@ -204,7 +218,7 @@ static void switch_call(struct hart *hart, bool init) {
         CALL(hart, pct_call_until, 1, 2, 3, 4, 5, 6, other);
         break;
     default:
-        if (!init) CALL(hart, pct_reply, 1, 2, 3, 4, 5, 6);
+        if (!init && (serves || one_in(10))) CALL(hart, pct_reply, 1, 2, 3, 4, 5, 6);
         break;
     }
 }
@@ -228,7 +242,7 @@ static bool is_done(int64_t value) {
 /* Lend a capability that init derives to a member. */
 static void lend(struct hart *hart, uint64_t from, uint64_t first, uint64_t count, uint64_t rights,
                  uint64_t via, uint64_t index) {
-    CALL(hart, cap_drop, handle(hart, SLOTS - 1), first);
+    CALL(hart, cap_drop, handle(hart, SLOTS - 1), slot_first(hart->space, SLOTS - 1));
     CALL(hart, cap_derive, handle(hart, from), place(SLOTS - 1), first, count, rights, 0, 0xff);
     CALL(hart, cap_grant, handle(hart, SLOTS - 1), handle(hart, FRIEND + via), place(index));
 }
@@ -279,27 +293,26 @@ static void plan_next(struct hart *hart) {
 
 /* ---- the life of a hart ---- */
 
+/* One step of it, so that a hart which slept when all halted makes no further call when it wakes. */
 static void live(uint64_t index) {
     struct hart *hart = harts[index];
     if (!random_state) random_state = seed * 1000 + index;
     arch_hart_set(hart);
-    for (unsigned i = 0; i < LIFE_CALLS; i++) {
-        bool init = hart->env->frame == info->init_env;
-        if (host_interrupt_pending(index)) {
-            trap_interrupt(hart);
-            continue;
-        }
-        /* init goes on with its plan, and rests between two. */
-        if (init && one_in(2) && (plan.step || plan.reaps || one_in(8))) {
-            plan_next(hart);
-            continue;
-        }
-        switch (random_below(4)) {
-        case 0: memory_call(hart); break;
-        case 1: tree_call(hart); break;
-        case 2: life_call(hart, init); break;
-        default: switch_call(hart, init); break;
-        }
+    bool init = hart->env->frame == info->init_env;
+    if (host_interrupt_pending(index)) {
+        trap_interrupt(hart);
+        return;
+    }
+    /* init goes on with its plan, and rests between two. */
+    if (init && one_in(2) && (plan.step || plan.reaps || one_in(8))) {
+        plan_next(hart);
+        return;
+    }
+    switch (random_below(4)) {
+    case 0: memory_call(hart); break;
+    case 1: tree_call(hart); break;
+    case 2: life_call(hart, init); break;
+    default: switch_call(hart, init); break;
     }
 }
 
@@ -308,8 +321,8 @@ static void live(uint64_t index) {
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void) { return "history_size=4"; }
 
-static void sleep_for(long nanoseconds) {
-    struct timespec time = {0, nanoseconds};
+static void step_sleep(void) {
+    struct timespec time = {0, STEP_NANOSECONDS};
     while (nanosleep(&time, &time) && errno == EINTR) {
     }
 }
@@ -329,19 +342,20 @@ int main(int count, char **arguments) {
     double seconds = count > 1 ? atof(arguments[1]) : 20, end = now() + seconds;
     seed = count > 2 ? strtoul(arguments[2], NULL, 0) : 1;
     host_boot(&(struct host_plan){.groups = GROUPS, .harts = HARTS, .asids = 4});
-    host_fast = seed & 1;
     host_at_point = at_point;
     unsigned rounds = 0;
     for (; now() < end; rounds++) {
+        host_fast = rounds & 1;
         threads_free(live);
-        for (long passed = 0; passed < ROUND_NANOSECONDS; passed += TIME_NANOSECONDS) {
-            sleep_for(TIME_NANOSECONDS);
-            __atomic_fetch_add(&host_time, TIME_STEP, __ATOMIC_RELAXED);
+        for (unsigned step = 0; step < ROUND_STEPS && now() < end; step++) {
+            step_sleep();
+            __atomic_fetch_add(&host_time, STEP_TICKS, __ATOMIC_RELAXED);
         }
         threads_halt();
         const char *wrong = walk();
         if (wrong) return fail(wrong);
     }
+    host_at_point = NULL; /* one hart at a time from here on */
     const char *wrong = recover();
     if (wrong) return fail(wrong);
     uint64_t all = 0, had = 0;

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The twin: an executable specification of capabilities, frames, spaces and environments.
+"""The twin: an executable specification of capabilities, frames, spaces, environments, time, calls and events.
 
 It has the sizes of the real kernel (512-entry tables of three levels, 16 slots in an ENV frame, 31 in a CAPS frame) and
 keeps them sparse, so that the sequence fuzzer can run a kernel core and a twin side by side and compare them word by
@@ -21,8 +21,8 @@ CONSOLE, POWER, TRACE = 1, 2, 4                            # rights of MACHINE
 EMPTY, OPEN, LIVE, CUTTING, LOST = range(5)                # states of a slot
 PAGE, SLICE, ENVC, MACHINE, DONATION = 1, 2, 6, 7, 8       # classes
 DATA, DEVICE, CTX, RING, TABLE, ROOT, ENV, CAPS, QUEUE, INFO, KERNEL = range(11)   # types of frame
-STOPPED, READY, RUN = 1, 2, 3                              # states of an environment
-STOP, KILL, FAULT = 0x10, 0x20, 0x40                       # flags of an environment
+STOPPED, READY, RUN, WAIT, ACCEPT, CALLING = range(1, 7)   # states of an environment
+STOP, KILL, FAULT, INCALL = 0x10, 0x20, 0x40, 0x80         # flags of an environment
 KEPT_TYPES = (TABLE, ROOT, ENV, CAPS, QUEUE, INFO)         # kernel-written: mapped read-only at most
 
 OK, AGAIN, REAP, SELF = 0, -1, -2, -3
@@ -39,6 +39,11 @@ V, U, A, D, SOFT = 1, 0x10, 0x40, 0x80, 0x300              # bits of an entry
 LARGE, REPLACE, VECTOR = 0x10, 0x20, 0x40                  # flags of page_map
 PAYLOAD_ZERO = V | U
 WORD = (1 << 64) - 1
+EVENTS, CHILD, REVOKE = (1 << 56) - 1, 1 << 56, 1 << 57    # event bits of programs, and of the kernel
+NEVER, CHAIN_MAX = WORD, 8
+ROW_TICKS, GRACE_TICKS = 10000, 200                        # of the modelled machine, 10 MHz
+TAKE_BACK = GRACE_TICKS // 8                               # what an urgent row pays for interrupting
+WAKE_STEP = 8                                              # sleepers that one look at the deadlines wakes
 
 RULES = {
     'keep0':    'a promise of length 0 never refuses a revocation',
@@ -58,6 +63,19 @@ RULES = {
     'unbind':   'a cut of rows takes out what is bound to them',
     'capsgen':  'a CAPS frame at a place of the table goes on with the generations of the one before',
     'erase':    'donating a frame, which zeroes it, needs R and W',
+    'endless':  'a donation never outlives the slice (it did in Xok)',
+    'owner':    'who wakes takes back the rest of its own row that is being filled',
+    'credit':   'an urgent row gives no more than its owner slept through in this round',
+    'ended':    'an answer goes to the call it is for, and to no later one of the same caller (P1)',
+    'orphans':  'the death of a callee ends the call that it serves (P4)',
+    'dead':     'a row runs the chain of calls of none that is dying',
+    'cutcall':  'a call ends with the capability it was made through',
+    'chain':    'who wakes one that serves tells the harts that have rows of its callers (W3)',
+    'deadline': 'a deadline is watched by a hart that has a row of the sleeper (W2)',
+    'depth':    'a chain of calls has an end',
+    'kept':     'an event that comes while nobody waits stays, in every state',
+    'masked':   'a wait takes the events of its mask and leaves the others',
+    'announce': 'a revocation that is only announced takes nothing, and tells all below',
 }
 
 
@@ -76,7 +94,7 @@ def need(condition, error):
 
 class Slot:
     __slots__ = ('link', 'place', 'state', 'cls', 'rights', 'gen', 'first', 'count', 'tail', 'keep', 'extra', 'match',
-                 'cursor', 'depth', 'parent', 'kids', 'born')
+                 'cursor', 'depth', 'parent', 'kids', 'born', 'due', 'due_from')
 
     def __init__(self, link, place, gen=0):
         self.link, self.place, self.gen = link, place, gen
@@ -85,6 +103,7 @@ class Slot:
     def clear(self, state=EMPTY):
         self.state, self.cls, self.rights = state, 0, 0
         self.first = self.count = self.tail = self.keep = self.extra = self.match = self.cursor = self.depth = self.born = 0
+        self.due = self.due_from = 0                       # until when which names are to be given up
         self.parent, self.kids = 0, []
 
     def end(self):
@@ -104,27 +123,47 @@ class Slot:
 
 
 class Env:
-    """An environment; what belongs to a space is in its leader's."""
-    __slots__ = ('frame', 'gen', 'state', 'flags', 'hart', 'leader', 'ctx', 'root', 'first_cap', 'caps', 'caps_gen',
+    """An environment; what belongs to a space is in its leader's.
+
+    `hart` is where it runs, or while it is CALLING the callee's ENV frame.  `rows` are the harts that have rows of it,
+    `urgent` those where one is or was urgent; `caller` is (ENV frame, generation, its INCALL flag) of whom it serves.
+    `words` are a0 to a6 as it will find them when it runs again, None if nobody knows.
+    """
+    __slots__ = ('events', 'mask', 'deadline', 'caller', 'depth', 'call', 'urgent', 'words',
+                 'frame', 'gen', 'state', 'flags', 'hart', 'leader', 'ctx', 'root', 'first_cap', 'caps', 'caps_gen',
                  'tlb_gen', 'asid', 'sweep', 'added', 'rows', 'donated',
                  'born')
 
     def __init__(self, **values):
         self.flags = self.hart = self.first_cap = self.caps_gen = self.tlb_gen = self.asid = self.sweep = 0
         self.donated = self.born = 0
-        self.caps, self.added, self.rows = [0] * CAPS_FRAMES, [], set()
+        self.events = self.mask = self.call = 0
+        self.deadline, self.depth, self.caller, self.words = NEVER, CHAIN_MAX, None, None
+        self.caps, self.added, self.rows, self.urgent = [0] * CAPS_FRAMES, [], set(), set()
         for name, value in values.items():
             setattr(self, name, value)
 
 
 class Hart:
     """`space` is the leader of the space entered, `satp` of that in satp; `active` the roots of the space being
-    entered and of the one in satp; `running` the row that gave it what it runs or is about to run, plus 1."""
+    entered and of the one in satp; `running` the row that gave it what it runs or is about to run, plus 1.
+
+    `row` is the current row, whose time it is until `end`; what runs must stop at `until`.  It `borrows` when an urgent
+    row interrupts the current one, and `fills` when the rest of the current row was given to another, `filled` last.
+    `timer` is when the timer goes off, `deadline` is not after that of any sleeper the hart must wake.  `words` are a0 to
+    a6 of the program that runs, None if nobody knows.
+    """
     __slots__ = ('index', 'env', 'space', 'row', 'seen', 'tlb', 'ipi', 'active', 'idle', 'state', 'fiber', 'answer',
-                 'satp', 'running')
+                 'satp', 'running', 'end', 'until', 'since', 'borrows', 'fills', 'filled', 'told', 'recall', 'deadline',
+                 'timer', 'words')
 
     def __init__(self, index):
-        self.index, self.env, self.space, self.row, self.active = index, 0, 0, index * ROWS, (0, 0)
+        self.index, self.env, self.space, self.active = index, 0, 0, (0, 0)
+        self.row = self.filled = index * ROWS + ROWS - 1
+        self.end = self.until = self.since = 0
+        self.borrows = self.fills = self.told = self.recall = False
+        self.deadline = self.timer = NEVER
+        self.words = None
         self.seen, self.tlb, self.ipi, self.idle = {}, {}, False, False
         self.state, self.fiber, self.answer, self.satp, self.running = IDLE, None, OK, 0, 0
 
@@ -171,11 +210,12 @@ class Machine:
         self.tables = {}                                   # TABLE or ROOT frame: {index: entry}
         self.slots = {}                                    # link: Slot
         self.envs = {}                                     # ENV frame: Env
-        self.rows = {}                                     # row: (environment, binder, its generation); only bound rows
+        self.rows = {}                                     # row: (environment, binder, its generation, URGENT); only bound rows
+        self.left, self.time = {}, {}                      # row: ticks of this round, and of all rounds
         self.holder = {}                                   # row: the slot (link) that holds it
         self.harts = [Hart(index) for index in range(harts)]
         self.next_gen = self.next_tlb = 1
-        self.clock = 0
+        self.clock = self.began = 0
         self.console = b''
         self.power = None
         self.stepwise = True                               # False: a sweep is one step
@@ -368,7 +408,7 @@ class Machine:
             return AGAIN
         siblings = self.slots[slot.parent].kids
         siblings[siblings.index(slot.link)] = to.link
-        for name in ('state', 'cls', 'rights', 'first', 'count', 'tail', 'keep', 'extra', 'match', 'depth', 'parent'):
+        for name in ('state', 'cls', 'rights', 'first', 'count', 'tail', 'keep', 'extra', 'match', 'depth', 'parent', 'due', 'due_from'):
             setattr(to, name, getattr(slot, name))
         to.gen, to.cursor = to.gen + 1, 0
         slot.clear()
@@ -391,9 +431,22 @@ class Machine:
         slot = self.find(self.harts[hart].space, handle)
         need(slot.state == LIVE, 'SLOT')
         need(slot.first <= start <= slot.first + slot.count, 'RANGE')
-        need(due <= self.clock, 'ARGUMENT')
         need(not self.kept(slot, start), 'KEEP')
+        if due > self.clock and self.rule('announce'):
+            self.announce(self.harts[hart], slot, start, due)
+            self.detail = due
+            return (AGAIN, due)
         return self.cut_below(slot, start, self.harts[hart], True)
+
+    def announce(self, hart, slot, start, due):
+        """Tell the holders of all below that reach past `start`, but nobody twice of the same time."""
+        for kid in slot.kids:
+            child = self.slots[kid]
+            told = child.due == due and child.due_from <= start
+            if child.state == LIVE and child.cls != DONATION and child.end() > start and not told:
+                child.due, child.due_from = due, start
+                self.post(hart, self.home(kid), REVOKE)
+                self.announce(hart, child, start, due)
 
     def cap_drop(self, hart, handle, start):
         slot = self.find(self.harts[hart].space, handle)
@@ -483,10 +536,12 @@ class Machine:
         elif slot.cls == SLICE:
             if self.rule('unbind') and not all([self.unbind(row) for row in range(low, high)]):
                 return AGAIN
-        elif slot.cls == ENVC and self.envs[slot.first].first_cap == slot.link:
-            self.kill(slot.first)
+        elif slot.cls == ENVC:
+            self.cut_call(space, slot)
+            if self.envs[slot.first].first_cap == slot.link:
+                self.kill(slot.first)
         self.hold(slot, low, slot.tail, slot.parent)
-        slot.tail = slot.cursor = 0
+        slot.tail = slot.cursor = slot.due = 0
         if slot.count:
             slot.state = LIVE
             return OK
@@ -799,10 +854,12 @@ class Machine:
         leader = self.leader(env)
         root, asid = self.envs[leader].root, self.envs[leader].asid
         hart.env = env
+        self.envs[env].deadline = NEVER
         if hart.space != leader:
             hart.active = (root, hart.active[1])
         if self.envs[leader].flags & KILL and self.rule('leader'):
-            self.give_up(hart, READY, False)               # nobody is woken: another hart would only do the same
+            self.put(hart, env, READY, False)              # nobody is woken: another hart would only do the same
+            hart.env = 0
             if hart.space != leader:
                 hart.active = (self.envs[hart.space].root,) * 2 if hart.space else (0, 0)
             return False
@@ -830,59 +887,227 @@ class Machine:
         yield PAUSED
         hart.space, hart.satp, hart.active = 0, 0, (0, 0)
 
-    def claim_env(self, hart, env, gen):
-        """From READY without flags to RUN."""
-        x = self.envs.get(env)
-        if not x or x.gen != gen or x.state != READY or x.flags:
-            return False
-        x.state, x.hart = RUN, hart.index
-        return True
+    def take(self, hart, env):
+        """The hart has the environment, READY until now."""
+        env.state, env.hart = RUN, hart.index
 
-    def give_up(self, hart, state, wakes=True):
-        env = self.envs[hart.env]
-        name, hart.env = hart.env, 0
+    def claim_word(self, hart, env):
+        """Claim a sleeper, or who is to be stopped: of its flags only INCALL stays."""
+        env.flags &= INCALL
+        self.take(hart, env)
+
+    def put(self, hart, name, state, wakes=True):
+        """Give back one that was claimed and does not run."""
+        env = self.envs[name]
+        if env.flags & KILL:
+            self.break_call(hart, env)
         env.state, env.hart = state, 0
-        if env.flags & STOP and not env.flags & KILL:
-            env.flags &= ~STOP
-            env.state = STOPPED
-        elif state == READY and wakes:
-            self.wake(name, hart.index)
+        if state == READY and wakes:
+            self.wake(name)
 
-    def wake(self, env, but=None):
-        for hart in self.harts:
-            if hart.idle and hart.index != but and hart.index in self.envs[env].rows:
-                hart.ipi = True
+    def give_up(self, hart, state, callee=0):
+        """What runs here does not any more."""
+        env = self.envs[hart.env]
+        link = env.caller
+        if env.flags & KILL:
+            self.break_call(hart, env)
+        env.caller = link                                  # it may be reaped before anything more is written there
+        env.state, env.hart, hart.env = state, callee, 0
 
-    def next(self, hart, first):
-        """Claim and enter the environment of the next row that has a READY one; False if there is none."""
-        base = hart.index * ROWS
-        for i in range(first, first + ROWS):
-            row = base + (hart.row + i) % ROWS
-            if row not in self.rows:
+    def ready(self, hart):
+        """What runs here gives the hart up, and other harts may take it."""
+        name = hart.env
+        self.give_up(hart, READY)
+        self.wake(name, hart.index)
+
+    @staticmethod
+    def answer(env, value):
+        env.words = [value & WORD, 0, 0, 0, 0, 0, 0]
+
+    @staticmethod
+    def sleeps(env, state):
+        return env.state == state and not env.flags & (STOP | KILL)
+
+    # ---------------------------------------------------------------- rows
+    def bound_rows(self, hart):
+        return sorted(row for row in self.rows if row // ROWS == hart.index)
+
+    def urgent_row(self, hart, name):
+        for row in self.bound_rows(hart):
+            if self.rows[row][0] == name and self.rows[row][3] and self.left.get(row, 0):
+                return row
+        return None
+
+    def wake(self, name, but=None):
+        """It is READY: tell the harts that may run it at once, by its rows or those of whom it serves."""
+        for _ in range(CHAIN_MAX + 1):
+            env = self.envs[name]
+            for index in sorted(env.rows - {but}):
+                hart = self.harts[index]
+                mine = self.rows.get(hart.row, (0,))[0] == name
+                if (hart.idle or mine or index in env.urgent and self.urgent_row(hart, name) is not None) \
+                        and not hart.recall:
+                    hart.recall = hart.ipi = True
+            if not env.caller or env.caller[0] not in self.envs or not self.rule('chain'):
+                return
+            name = env.caller[0]
+
+    def lower(self, hart, deadline):
+        hart.deadline = min(hart.deadline, deadline)
+
+    def look(self, env):
+        """Some hart with a row of this sleeper must watch its deadline."""
+        if not env.rows or env.deadline == NEVER or not self.rule('deadline'):
+            return
+        hart = self.harts[min(env.rows)]
+        self.lower(hart, env.deadline)
+        if env.deadline < hart.timer or hart.idle:
+            hart.ipi = True
+
+    def chain_end(self, name, gen):
+        """Who can run by a row of this environment: itself, or the end of its chain of calls; None if nobody can."""
+        env, caller = self.envs.get(name), None
+        if not env or env.gen != gen:
+            return None
+        for _ in range(CHAIN_MAX + 1):
+            if env.state == READY and not env.flags & ~INCALL:
+                return env if not caller or env.caller and env.caller[0] == caller.frame else None
+            if env.state != CALLING or env.flags & KILL and self.rule('dead'):
+                return None
+            caller, env = env, self.envs.get(env.hart)
+            if not env or not env.flags & INCALL:
+                return None
+        return None
+
+    def runnable(self, row):
+        env = self.chain_end(self.rows[row][0], self.rows[row][2])
+        return env and not self.dying(env.frame)
+
+    def row_claim(self, hart, row):
+        """Claim and enter what a row has to run."""
+        hart.running = row + 1
+        if row not in self.rows:
+            return False
+        env = self.chain_end(self.rows[row][0], self.rows[row][2])
+        if not env:
+            return False
+        self.take(hart, env)
+        return (yield from self.enter(hart, env.frame))
+
+    def rows_claim(self, hart, start, turn):
+        """The next row after `start` that has something to run; at its turn each begins its round."""
+        rows = self.bound_rows(hart)
+        for row in [row for row in rows if row > start] + [row for row in rows if row <= start]:
+            if turn:
+                self.left[row] = ROW_TICKS
+            if (yield from self.row_claim(hart, row)):
+                return row
+        return None
+
+    def urgent_claim(self, hart):
+        for row in self.bound_rows(hart):
+            if not self.rows[row][3] or not self.left.get(row, 0) or row == hart.row and self.clock < hart.end:
                 continue
-            hart.running = row + 1
-            env, _, gen = self.rows[row]
-            if self.claim_env(hart, env, gen) and (yield from self.enter(hart, env)):
-                hart.row = row
+            if (yield from self.row_claim(hart, row)):
                 return True
-        hart.running = 0
         return False
 
-    def wait(self, hart, first):
-        found = yield from self.next(hart, first)
-        while not found:
-            yield from self.leave(hart)
-            hart.idle = True
-            found = yield from self.next(hart, 0)
-            if not found:
-                if not hart.ipi:
+    def charge(self, hart):
+        """What ran has used its row's time up to now."""
+        used, hart.since, row = self.clock - hart.since, self.clock, hart.running - 1
+        if row < 0:
+            return
+        self.time[row] = self.time.get(row, 0) + used
+        if hart.borrows:
+            used += TAKE_BACK
+            hart.end += used
+        if not hart.fills and self.rule('credit'):
+            self.left[row] = max(0, self.left.get(row, 0) - used)
+
+    def timer_set(self, hart, first):
+        hart.timer = min(first, hart.deadline)
+
+    def slice_set(self, hart, until):
+        hart.until, hart.told = until, False
+        self.timer_set(hart, until - GRACE_TICKS)
+
+    def arm(self, hart):
+        self.timer_set(hart, NEVER if not hart.running else hart.until if hart.told else hart.until - GRACE_TICKS)
+
+    def pick(self, hart):
+        """Enter what is to run now; False if there is nothing."""
+        look = hart.recall or hart.borrows
+        self.charge(hart)
+        hart.borrows = hart.fills = hart.recall = False
+        if look and (yield from self.urgent_claim(hart)):
+            hart.borrows = True
+            self.slice_set(hart, self.clock + self.left[hart.running - 1])
+            return True
+        if self.clock < hart.end:
+            if self.rule('owner') and (yield from self.row_claim(hart, hart.row)):
+                self.slice_set(hart, hart.end)
+                return True
+            row = yield from self.rows_claim(hart, hart.filled, False)
+            if row is None:
+                return False
+            hart.filled, hart.fills = row, True
+            self.slice_set(hart, hart.end)
+            return True
+        row = yield from self.rows_claim(hart, hart.row, True)
+        if row is None:
+            return False
+        hart.row, hart.end = row, self.clock + ROW_TICKS
+        self.slice_set(hart, hart.end)
+        return True
+
+    def pending(self, hart):
+        return hart.ipi or hart.timer <= self.clock
+
+    def wait(self, hart):
+        """What the hart runs next; it sleeps until there is something."""
+        while not (yield from self.pick(hart)):
+            hart.running = 0
+            if hart.idle:
+                self.arm(hart)
+                if not self.pending(hart):
                     yield IDLE
                 hart.ipi = False
-            hart.idle = False
+            else:
+                yield from self.leave(hart)
+                hart.idle = True
+            self.deadlines(hart)
+        hart.idle = False
+
+    def deadlines(self, hart):
+        """Wake the sleepers of this hart's rows that are due."""
+        hart.deadline, first, woken = NEVER, NEVER, 0
+        for row in self.bound_rows(hart):
+            env = self.envs.get(self.rows[row][0])
+            if not env or not (self.sleeps(env, WAIT) or self.sleeps(env, CALLING)):
+                continue
+            if env.deadline > self.clock or woken >= WAKE_STEP:
+                first = min(first, env.deadline)
+                continue
+            woken += 1
+            state = env.state
+            self.claim_word(hart, env)
+            self.answer(env, self.take_events(env) if state == WAIT else NUMBER['TIMEOUT'])
+            self.put(hart, env.frame, READY)
+        self.lower(hart, first)
+
+    def clear_row(self, row):
+        """A row has no environment any more."""
+        env = self.envs.get(self.rows.pop(row)[0])
+        index = row // ROWS
+        if env and not any(bound[0] == env.frame and other // ROWS == index for other, bound in self.rows.items()):
+            env.rows.discard(index)
+            env.urgent.discard(index)
+            self.look(env)
 
     def unbind(self, row):
         """False while another hart still runs what the row gave it."""
-        self.rows.pop(row, None)
+        if row in self.rows:
+            self.clear_row(row)
         hart = self.harts[row // ROWS]
         if hart.index == self.here or hart.running != row + 1:
             return True
@@ -909,47 +1134,102 @@ class Machine:
 
     def start(self, index):
         """A hart begins."""
-        return self.run(index, self.wait(self.harts[index], 0))
+        return self.run(index, self.running(self.harts[index], self.wait(self.harts[index])))
 
-    def interrupt(self, index):
-        hart = self.harts[index]
-        hart.ipi = False
-        if hart.row in self.rows and not self.envs[hart.env].flags & STOP and not self.dying(hart.env):
-            return PROGRAM
-        self.give_up(hart, READY)
-        return self.run(index, self.wait(hart, 0))
+    def running(self, hart, fiber):
+        """After what may pause, the program that runs finds its words."""
+        yield from fiber
+        if hart.env:
+            hart.words = self.envs[hart.env].words
 
-    def fault(self, index):
+    def switch_to(self, index, env):
+        """Go on as a claimed environment, or with what comes next."""
         hart = self.harts[index]
-        if hart.env == self.init:
-            return self.run(index, self.go_off(hart))
-        self.envs[hart.env].flags |= FAULT
-        self.give_up(hart, STOPPED)
-        return self.run(index, self.wait(hart, 0))
+        return self.run(index, self.running(hart, self.switch(hart, env)))
 
-    def exit(self, index):
+    def next_on(self, index):
         hart = self.harts[index]
-        if hart.env == self.init:
-            return self.run(index, self.go_off(hart))
-        self.envs[hart.env].flags |= KILL
-        self.give_up(hart, READY)
-        return self.run(index, self.wait(hart, 0))
-
-    def yield_to(self, index, handle):
-        """yield; what it answers is in the hart's `answer`."""
-        hart = self.harts[index]
-        hart.answer = OK
-        if handle == 0:
-            self.give_up(hart, READY)
-            return self.run(index, self.wait(hart, 1))
-        slot = self.use(hart.space, handle, ENVC, CALL)
-        need(self.claim_env(hart, slot.first, self.envs[slot.first].gen), 'STATE')
-        self.give_up(hart, READY)
-        return self.run(index, self.switch(hart, slot.first))
+        return self.run(index, self.running(hart, self.wait(hart)))
 
     def switch(self, hart, env):
         if not (yield from self.enter(hart, env)):
-            yield from self.wait(hart, 0)
+            yield from self.wait(hart)
+
+    # ---------------------------------------------------------------- interrupts and exceptions
+    def interrupt(self, index):
+        hart = self.harts[index]
+        self.here = index
+        told, hart.ipi = hart.ipi, False
+        if not told and self.clock < hart.until and self.clock < hart.deadline:
+            hart.told = hart.told or self.clock >= hart.until - GRACE_TICKS
+            self.timer_set(hart, hart.until if hart.told else hart.until - GRACE_TICKS)
+            return PROGRAM
+        env = self.envs[hart.env]
+        env.words = hart.words
+        if self.clock >= hart.deadline:
+            self.deadlines(hart)
+        if self.clock >= hart.until or self.over(hart):
+            self.ready(hart)
+            return self.next_on(index)
+        self.arm(hart)                                     # if the end is near the timer goes off at once
+        return PROGRAM
+
+    def over(self, hart):
+        env = self.envs[hart.env]
+        if hart.running - 1 not in self.rows or env.flags & STOP:
+            return True
+        if self.dying(hart.env):
+            self.break_call(hart, env)
+            return True
+        if not hart.recall or hart.borrows:
+            return False
+        able = [hart.row] + [row for row in self.bound_rows(hart) if self.rows[row][3] and self.left.get(row, 0)]
+        hart.recall = any(row in self.rows and self.rows[row][0] != hart.env
+                          and self.chain_end(self.rows[row][0], self.rows[row][2]) for row in able)
+        return hart.recall
+
+    def leave_for_good(self, index, flag, state):
+        hart = self.harts[index]
+        self.here = index
+        if hart.env == self.init:
+            return self.run(index, self.go_off(hart))
+        name = hart.env
+        env = self.envs[name]
+        env.flags |= flag
+        env.words = hart.words
+        self.give_up(hart, state)
+        self.report(hart, env, None)
+        return self.next_on(index)
+
+    def fault(self, index):
+        return self.leave_for_good(index, FAULT, STOPPED)
+
+    def exit(self, index):
+        return self.leave_for_good(index, KILL, READY)
+
+    # ---------------------------------------------------------------- time
+    def yield_to(self, index, handle):
+        """yield; what it answers is in the hart's `answer`."""
+        hart = self.harts[index]
+        env, hart.answer = self.envs[hart.env], OK
+        if handle == 0:
+            self.answer(env, OK)
+            if not hart.fills:
+                self.left[hart.running - 1] = 0
+                if not hart.borrows:
+                    hart.end = 0
+            self.ready(hart)
+            return self.next_on(index)
+        slot = self.use(hart.space, handle, ENVC, CALL)
+        target = self.chain_end(slot.first, self.envs[slot.first].gen)
+        need(target, 'STATE')
+        self.take(hart, target)
+        self.answer(env, OK)
+        self.ready(hart)
+        if not self.rule('endless'):
+            hart.end = self.clock + ROW_TICKS
+            self.slice_set(hart, hart.end)
+        return self.switch_to(index, target.frame)
 
     def slice_bind(self, index, handle, row, env):
         hart = self.harts[index]
@@ -969,10 +1249,163 @@ class Machine:
         if runner is not hart and runner.running == row + 1:
             runner.ipi = True
             return AGAIN
-        self.rows[row] = (target, hart.space, self.envs[target].gen)
-        self.envs[target].rows.add(row // ROWS)
+        urgent, bound = int(bool(slot.rights & URGENT)), self.envs[target]
+        self.rows[row] = (target, hart.space, bound.gen, urgent)
+        self.left[row] = 0
+        bound.rows.add(row // ROWS)
+        if urgent:
+            bound.urgent.add(row // ROWS)
+        self.look(bound)
         self.wake(target)
         return OK
+
+    # ---------------------------------------------------------------- events
+    def take_events(self, env):
+        taken = env.events & env.mask if self.rule('masked') else env.events
+        env.events &= ~taken
+        return taken
+
+    def event(self, hart, env, bits):
+        """Set events; whether that woke a sleeper, which this hart has claimed then."""
+        waits = self.sleeps(env, WAIT) and env.mask & bits
+        if waits or self.rule('kept'):
+            env.events |= bits
+        if not waits:
+            return False
+        self.claim_word(hart, env)
+        self.answer(env, self.take_events(env))
+        return True
+
+    def post(self, hart, name, bits):
+        if self.event(hart, self.envs[name], bits):
+            self.put(hart, name, READY)
+
+    def wait_for(self, index, mask, deadline):
+        """wait: what it answers at once, or (IDLE or PROGRAM,) when it slept."""
+        hart = self.harts[index]
+        env = self.envs[hart.env]
+        taken = env.events & mask
+        if taken or deadline != NEVER and deadline <= self.clock:
+            env.events &= ~taken
+            return taken
+        env.mask, env.deadline = mask, deadline
+        self.lower(hart, deadline)
+        self.answer(env, OK)
+        self.give_up(hart, WAIT)
+        if index not in env.rows:
+            self.look(env)
+        return (self.next_on(index),)
+
+    def notify(self, index, handle, bits):
+        hart = self.harts[index]
+        env = self.envs[hart.env]
+        if handle == 0:
+            need(bits & ~EVENTS == 0, 'RIGHTS')
+            env.events |= bits
+            return OK
+        slot = self.use(hart.space, handle, ENVC, NOTIFY)
+        need(bits & ~slot.extra == 0, 'RIGHTS')
+        name = slot.first
+        if not self.event(hart, self.envs[name], bits):
+            return OK
+        mine = self.rows.get(hart.row, (0,))[0] == name and self.clock < hart.end and not hart.borrows
+        row = hart.row if mine else None if hart.borrows else self.urgent_row(hart, name)
+        if row is None:
+            self.put(hart, name, READY)
+            return OK
+        self.charge(hart)
+        hart.running, hart.fills = row + 1, False
+        if not mine:
+            hart.borrows = True
+            self.slice_set(hart, self.clock + self.left[row])
+        elif hart.told:
+            self.slice_set(hart, hart.end)
+        self.answer(env, OK)
+        self.ready(hart)
+        return (self.switch_to(index, name),)
+
+    # ---------------------------------------------------------------- calls between environments
+    def chain_has(self, env, name):
+        """Is it this environment, or does it wait in its chain of calls?"""
+        for _ in range(CHAIN_MAX + 1):
+            if env.frame == name:
+                return True
+            if not env.caller or env.caller[0] not in self.envs:
+                return False
+            env = self.envs[env.caller[0]]
+        return False
+
+    def pct_call(self, index, words, handle, deadline=NEVER):
+        hart = self.harts[index]
+        env = self.envs[hart.env]
+        slot = self.use(hart.space, handle, ENVC, CALL)
+        callee = self.envs[slot.first]
+        if env.depth <= 0 and self.rule('depth'):
+            raise Refuse('LOOP' if self.chain_has(env, slot.first) else 'DEPTH')
+        if callee.state != ACCEPT or callee.flags:
+            need(not callee.flags & KILL, 'DYING')
+            need(not self.chain_has(env, slot.first), 'LOOP')
+            raise Refuse('STATE' if callee.state == STOPPED else 'BUSY')
+        callee.flags |= INCALL
+        self.take(hart, callee)
+        callee.caller = (env.frame, env.gen, env.flags & INCALL)
+        callee.depth, env.call, env.deadline, env.words = env.depth - 1, handle, deadline, None
+        self.lower(hart, deadline)
+        self.give_up(hart, CALLING, callee.frame)
+        if index not in env.rows:
+            self.look(env)
+        callee.words = words + [env.frame]
+        return self.call_enter(index, callee.frame)
+
+    def call_enter(self, index, name):
+        state = self.switch_to(index, name)
+        if self.harts[index].env == name:
+            self.arm(self.harts[index])
+        return state
+
+    def caller_of(self, hart, env):
+        """Claim the caller that waits for this environment's answer; None if it does not any more."""
+        link, env.caller = env.caller, None
+        caller = self.envs.get(link[0]) if link else None
+        if not caller or caller.gen != link[1] or caller.state != CALLING or caller.flags != link[2] or \
+                caller.hart != env.frame and self.rule('ended'):
+            return None
+        self.take(hart, caller)
+        return caller
+
+    def pct_reply(self, index, words):
+        hart = self.harts[index]
+        env = self.envs[hart.env]
+        caller = self.caller_of(hart, env)
+        env.flags &= ~INCALL
+        env.words = None
+        self.give_up(hart, ACCEPT)
+        if not caller:
+            return self.next_on(index)
+        caller.words = words + [caller.frame]
+        return self.call_enter(index, caller.frame)
+
+    def break_call(self, hart, env):
+        """It will not answer whom it serves."""
+        caller = self.caller_of(hart, env) if self.rule('orphans') else None
+        if caller:
+            self.answer(caller, NUMBER['BROKEN'])
+            self.put(hart, caller.frame, READY)
+
+    def cut_call(self, space, slot):
+        """An ENV capability of this space is cut: so is the call that was made through it, or through one that is gone."""
+        callee, hart = self.envs[slot.first], self.harts[self.here]
+        caller = self.envs.get(callee.caller[0]) if callee.caller else None
+        if not caller or caller.leader != space or not self.rule('cutcall'):
+            return
+        through = self.place(space, caller.call)
+        if through and through.gen == caller.call >> 32 and through is not slot and through.state == LIVE:
+            return
+        if not self.sleeps(caller, CALLING) or caller.hart != callee.frame:
+            return
+        self.claim_word(hart, caller)
+        self.answer(caller, NUMBER['BROKEN'])
+        self.put(hart, caller.frame, READY)
 
     # ---------------------------------------------------------------- environments
     def make_env(self, frame, ctx, root, leader):
@@ -982,7 +1415,8 @@ class Machine:
         self.word1[frame], self.word1[ctx] = None, frame
         if root:
             self.word1[root], self.tables[root] = frame, {}
-            env.asid = root % self.asids
+            used = {other.asid for other in self.envs.values() if other.leader == other.frame and other is not env}
+            env.asid = min(set(range(self.asids - 1)) - used, default=self.asids - 1)   # the last is everybody's
             if self.rule('tlbgen'):
                 self.tlb_tick(frame)
             for i in range(ENV_SLOTS):
@@ -1007,7 +1441,7 @@ class Machine:
         for i, x in enumerate(frames):
             self.donate(slot, frame * 32 + ENV_DONATIONS + i, x)
         self.adopt(self.slots[frame * 32 + ENV_DONATIONS], to, ENVC, CALL | NOTIFY | CONTROL)
-        to.first, to.count, to.extra, to.match = frame, 1, (1 << 56) - 1, ready_word(env.gen)
+        to.first, to.count, to.extra, to.match = frame, 1, EVENTS, ready_word(env.gen)
         env.first_cap = to.link
         return to.handle()
 
@@ -1055,32 +1489,53 @@ class Machine:
         if operation == 4:
             self.detail = env.gen
             return env.state | env.flags
-        need(operation < 4, 'ARGUMENT')
         need(name != self.harts[hart].env, 'SELF')
+        need(operation < 4, 'ARGUMENT')
         if operation == 3:
-            return self.stop(env)
-        need(env.state == STOPPED and not env.flags & (STOP | KILL), 'STATE')
+            return self.stop(self.harts[hart], env)
+        need(env.state == STOPPED and not env.flags & KILL, 'STATE')
+        if operation == 1:
+            env.words = None
         if operation == 2:
-            env.state, env.flags = READY, 0
+            env.state, env.flags = READY, env.flags & INCALL
+            if not env.flags & INCALL:
+                env.depth = CHAIN_MAX
             self.wake(name)
         return OK
 
-    def stop(self, env):
+    def stop(self, hart, env):
         if env.state == STOPPED:
             return OK
         need(not env.flags & KILL, 'DYING')
-        if env.state == READY:
-            env.state = STOPPED
-            return OK
-        env.flags |= STOP
-        self.harts[env.hart].ipi = True
-        return AGAIN
+        if env.state == RUN:
+            env.flags |= STOP
+            self.harts[env.hart].ipi = True
+            return AGAIN
+        state = env.state
+        self.claim_word(hart, env)
+        if state != READY:
+            self.answer(env, {WAIT: OK, ACCEPT: NUMBER['NOCALL'], CALLING: NUMBER['BROKEN']}[state])
+        self.put(hart, env.frame, STOPPED)
+        return OK
 
     def kill(self, name):
         env = self.envs[name]
+        if env.flags & KILL:
+            return
         env.flags |= KILL
+        if name == self.init:
+            return                                         # the machine stops
         if env.state == RUN:
             self.harts[env.hart].ipi = True
+        else:
+            self.break_call(self.harts[self.here], env)
+        self.report(self.harts[self.here], env, self.harts[self.here].space)
+
+    def report(self, hart, env, but):
+        """Tell who holds the first ENV capability of one that ended or faulted, unless it did that itself."""
+        holder = self.home(env.first_cap) if env.first_cap else None
+        if holder and holder != but:
+            self.post(hart, holder, CHILD)
 
     def env_reap(self, index, name):
         """One step; anyone may do it: the environment is DYING, so nobody can lose by it."""
@@ -1090,11 +1545,12 @@ class Machine:
         need(env.flags & KILL, 'STATE')
         leads = env.leader == name
         need(name != caller.env and not (leads and name == caller.space), 'SELF')
-        self.rows = {row: bound for row, bound in self.rows.items() if bound[0] != name}
-        env.rows.clear()
+        for row in sorted(row for row, bound in self.rows.items() if bound[0] == name):
+            self.clear_row(row)
         if env.state == RUN:
             self.harts[env.hart].ipi = True
             return AGAIN
+        self.break_call(caller, env)
         inside = [hart for hart in self.harts if leads and env.root in hart.active and hart is not caller]
         for hart in inside:
             hart.ipi = True
@@ -1177,17 +1633,23 @@ class Machine:
             before, after = ring[at - 1], ring[(at + 1) % len(ring)]
         return (slot.state, slot.cls, slot.rights if slot.count else 0, slot.place >> 11, slot.gen, slot.first, slot.count,
                 slot.tail, slot.keep, slot.extra, slot.match, slot.depth, slot.parent, slot.kids[0] if slot.kids else 0,
-                before, after)
+                before, after, slot.due, slot.due_from if slot.due else 0)
 
     def shown_row(self, row):
-        env, binder, gen = self.rows.get(row, (0, 0, 0))
-        return (env, ready_word(gen), binder, self.holder[row]) if env else (0, 0, 0, self.holder[row])
+        time = self.time.get(row, 0)
+        if row not in self.rows:
+            return (0, 0, 0, self.holder[row], 0, 0, time)
+        env, binder, gen, urgent = self.rows[row]
+        return (env, ready_word(gen), binder, self.holder[row], urgent, self.left.get(row, 0), time)
 
     def shown_env(self, frame):
         env = self.envs[frame]
         used = [i for i, caps in enumerate(env.caps) if caps]
+        sleeps, calls = env.state == WAIT, env.state == CALLING
         return (env.gen, env.leader, env.ctx, env.root, env.first_cap, sum(1 << hart for hart in env.rows), env.asid,
-                used[-1] + 1 if used else 0, env.caps_gen, env.donated, *env.caps)
+                used[-1] + 1 if used else 0, env.caps_gen, env.donated, sum(1 << hart for hart in env.urgent), env.events,
+                env.mask if sleeps else 0, env.deadline if sleeps or calls else 0, env.depth if env.state in DEEP else 0,
+                env.caller[0] if env.caller and not env.flags & KILL else 0, *env.caps)
 
     # ---------------------------------------------------------------- the walker: every invariant, in any state
     def holds(self, space, frame, count, rights):
@@ -1213,10 +1675,12 @@ class Machine:
             sure(not (now[0] and now[1]), 'a large leaf over a typed frame of group %x' % group)
         for slot in self.slots.values():
             self.walk_slot(slot)
-        for row, (name, binder, gen) in self.rows.items():
+        for row, (name, binder, gen, _) in self.rows.items():
             sure(name in self.envs and self.envs[name].gen == gen, 'row %d names a dead environment' % row)
             sure(binder in self.envs and any(slot.cls == SLICE and slot.first <= row < slot.end()
                                              for slot in self.table_of(binder)), 'row %d is not its binder\'s' % row)
+        for env in self.envs.values():
+            self.walk_env(env)
         for hart in self.harts:
             self.walk_hart(hart)
 
@@ -1261,7 +1725,23 @@ class Machine:
             sure(slot.cls != SLICE or all(child.end() <= self.slots[other].first or self.slots[other].end() <= child.first
                                           for other in slot.kids[n + 1:]), 'siblings of %x' % kid)
 
+    def walk_env(self, env):
+        """Nobody waits in vain."""
+        if env.state == WAIT and not env.flags & (STOP | KILL):
+            sure(not env.events & env.mask, '%x sleeps and its events are set' % env.frame)
+        if env.state in (WAIT, CALLING) and env.deadline != NEVER and env.rows and not env.flags & (STOP | KILL):
+            sure(any(self.harts[i].deadline <= env.deadline for i in env.rows), 'nobody watches the deadline of %x' % env.frame)
+        if env.state == CALLING and not env.flags & (STOP | KILL):
+            callee = self.envs.get(env.hart)
+            sure(callee and callee.caller and callee.caller[:2] == (env.frame, env.gen),
+                 '%x waits for an answer that nobody gives' % env.frame)
+
     def walk_hart(self, hart):
+        sure(sum(self.time.get(hart.index * ROWS + row, 0) for row in range(ROWS)) <= self.clock - self.began,
+             'hart %d gave out more time than passed' % hart.index)
+        if not hart.env and not hart.ipi and hart.state == IDLE:
+            for row in sorted(row for row in self.rows if row // ROWS == hart.index):
+                sure(not self.runnable(row), 'hart %d sleeps and could run row %d' % (hart.index, row))
         if hart.env:
             sure(hart.env in self.envs and self.envs[hart.env].state == RUN and self.envs[hart.env].hart == hart.index,
                  'hart %d does not run what it has' % hart.index)
@@ -1279,6 +1759,11 @@ class Machine:
                  'hart %d reaches frame %x of another' % (hart.index, frame))
             sure(not pte_rights(pte) & W or all(self.type.get(x, DATA) in (DATA, CTX)
                  for x in range(frame, frame + (1 << 9 * level))), 'hart %d writes frame %x' % (hart.index, frame))
+
+
+DEEP = (READY, RUN, WAIT, CALLING)                         # states in which the depth of a chain counts
+# The errors that a sleeper's call returns.
+NUMBER = {'DEPTH': -9, 'BUSY': -14, 'DYING': -17, 'STATE': -18, 'LOOP': -27, 'BROKEN': -28, 'TIMEOUT': -29, 'NOCALL': -30}
 
 
 def sure(condition, what):

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "device.h"
 #include "env.h"
 #include "fiber.h"
 #include "host.h"
@@ -34,9 +35,6 @@ bool host_split;
 bool host_fast;
 void (*host_at_point)(void);
 bool host_points_after;
-#ifdef HOST_THREADS
-uint64_t host_fences;
-#endif
 uint64_t host_interrupt_after;
 char host_console[4096];
 uint64_t host_console_length;
@@ -229,7 +227,8 @@ bool host_touch(uint64_t hart, uint64_t va, bool write, uint64_t *frame) {
 
 bool host_interrupt_pending(uint64_t hart) {
     const struct host_model *model = &host_models[hart];
-    return __atomic_load_n(&model->ipi, __ATOMIC_ACQUIRE) || model->timer <= arch_time();
+    return __atomic_load_n(&model->ipi, __ATOMIC_ACQUIRE) || model->timer <= arch_time() ||
+           host_line_pending(hart);
 }
 
 bool host_interrupt_look(void) {
@@ -277,4 +276,10 @@ void arch_stop(const char *why) {
     fiber_end();
 }
 
-void arch_frame_clear(void *frame) { memset(frame, 0, EXO_FRAME_BYTES); }
+/* Word by word: another hart may read a hint in the frame just now. */
+void arch_frame_clear(void *frame) {
+    static const uint64_t zero;
+    uint64_t *word = frame;
+    for (uint64_t i = 0; i < EXO_FRAME_BYTES / sizeof(*word); i++)
+        __atomic_store(&word[i], &zero, __ATOMIC_RELAXED);
+}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
 #include "env.h"
 #include "fiber.h"
 #include "slice.h"
@@ -172,6 +173,7 @@ void host_boot(const struct host_plan *plan) {
         .used[MACHINE_KERNEL] = {HOST_RAM_FRAME, KERNEL_FRAMES},
     };
     host_ram_make(plan->groups);
+    host_disks_describe(&machine);
     for (uint32_t i = 0; i < plan->harts; i++)
         machine.facts.hart[i] = (struct exo_hart_info){.id = i, .flags = EXO_HART_STARTED};
     machine.facts.archive_bytes = host_archive_make(machine.archive_address);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Included before every file of the core when it is built for the host: each of
- * its atomics and fences is a point at which a test may let another hart go on,
- * and in a build for the thread sanitizer the fences are
- * something that it understands.  Locks have theirs in arch_lock.h.
+ * its atomics and fences is a point at which a test may let another hart go on.
+ * Locks have theirs in arch_lock.h.
  */
 #pragma once
 #include <stdbool.h>
@@ -16,14 +15,6 @@ extern bool host_points_after;
 static inline void host_point(bool after) {
     if (__builtin_expect(host_at_point != 0, 0) && host_points_after == after) host_at_point();
 }
-
-#ifdef HOST_THREADS
-/* The thread sanitizer knows no fences: a word that all of them change orders them all. */
-extern uint64_t host_fences;
-#define host_fence(order) ((void)__atomic_fetch_add(&host_fences, 1, __ATOMIC_SEQ_CST))
-#else
-#define host_fence(order) __atomic_thread_fence(order)
-#endif
 
 #define HOST_VALUE(atomic)                 \
     ({                                     \
@@ -42,4 +33,4 @@ extern uint64_t host_fences;
 #define __atomic_fetch_or(...) HOST_VALUE(__atomic_fetch_or(__VA_ARGS__))
 #define __atomic_fetch_xor(...) HOST_VALUE(__atomic_fetch_xor(__VA_ARGS__))
 #define __atomic_store_n(...) HOST_VOID(__atomic_store_n(__VA_ARGS__))
-#define __atomic_thread_fence(order) HOST_VOID(host_fence(order))
+#define __atomic_thread_fence(order) HOST_VOID(__atomic_thread_fence(order))

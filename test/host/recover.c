@@ -9,6 +9,7 @@
 #include "recover.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cap.h"
 #include "env.h"
@@ -27,11 +28,19 @@ static uint64_t init_hart(void) {
     return hart_count;
 }
 
+/* Time passes until init runs; its hart. */
+static uint64_t init_runs(void) {
+    for (unsigned i = 0; i < 200 && init_hart() == hart_count; i++) host_advance(info->row_ticks);
+    if (init_hart() < hart_count) return init_hart();
+    fprintf(stderr, "KERNEL BUG: init does not run again\n");
+    abort();
+}
+
 /* Let init run on hart 0, whatever became of its rows. */
-static uint64_t init_find(void) {
+static void init_find(void) {
     host_split = false;
     host_settle();
-    if (init_hart() < hart_count) return init_hart();
+    if (init_hart() < hart_count) return;
     struct exo_env *init = env_at(info->init_env);
     arch_hart_set(harts[0]);
     slice_unbind(0);
@@ -42,17 +51,12 @@ static uint64_t init_find(void) {
         env_answer(init, 0);
         env_put(harts[0], init, EXO_STATE_READY);
     }
-    for (unsigned i = 0; i < 100 && init_hart() == hart_count; i++) {
-        arch_ipi(harts[0]);
-        if (host_models[0].state == HOST_PROGRAM)
-            host_call(0, EXO_CALL_yield, (uint64_t[7]){EXO_NONE});
-        host_settle();
-    }
-    return init_hart();
+    arch_ipi(harts[0]);
+    init_runs();
 }
 
 static struct result init_call(int number, uint64_t a, uint64_t b, uint64_t c) {
-    uint64_t hart = init_hart();
+    uint64_t hart = init_runs();
     struct result result = host_result(hart, number, (uint64_t[7]){a, b, c});
     host_settle();
     return result;
@@ -65,7 +69,7 @@ static bool recover_round(void) {
     for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
         if (frame_type(frame) != EXO_FRAME_ENV || frame == info->init_env) continue;
         done = false;
-        arch_hart_set(harts[init_hart()]);
+        arch_hart_set(harts[init_runs()]);
         env_kill(env_at(frame));
         host_settle();
         init_call(exo_call_env_reap, frame, 0, 0);
@@ -107,7 +111,7 @@ static bool frame_stays(uint64_t frame) {
 }
 
 const char *recover(void) {
-    if (init_find() == hart_count) return "init does not run again";
+    init_find();
     unsigned rounds = 0;
     while (!recover_round()) {
         const char *wrong = walk();

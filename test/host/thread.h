@@ -8,8 +8,9 @@
 
 /*
  * From now on all harts run at once: each does `life` again and again, after
- * what it was doing.  `life` returns when its hart should look whether others
- * want it to stop.
+ * what it was doing.  `life` is one step of a program: between two a hart looks
+ * whether it is to halt, and one that slept in its step goes on with the rest of
+ * it when it wakes, even if the others have halted for good.
  */
 void threads_free(void (*life)(uint64_t hart));
 

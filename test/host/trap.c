@@ -10,6 +10,7 @@
 #include "host_atomic.h"
 
 #include "cap.h"
+#include "device.h"
 #include "env.h"
 #include "event.h"
 #include "pct.h"
@@ -42,7 +43,7 @@ void host_float_save(void) {
     hart->ctx->register_f[0] = model->float_register;
     model->float_live = false;
     hart->env->float_saved = FLOAT_DIRTY;
-    __atomic_fetch_add(&hart->env->last, EXO_LAST_FLOAT, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&hart->env->last, EXO_LAST_FLOAT, __ATOMIC_RELAXED);
 }
 
 static void float_load(struct hart *hart) {
@@ -71,8 +72,6 @@ static void full_save(struct hart *hart) {
     uint64_t *from = registers(hart);
     hart->ctx->register_pc = from[0];
     for (unsigned i = 1; i <= T6; i++) hart->ctx->register_x[i - 1] = from[i];
-    hart->env->saved = EXO_SAVED_FULL;
-    __atomic_fetch_add(&hart->env->last, EXO_LAST_FULL, __ATOMIC_RELAXED);
 }
 
 /* pc, tp and, with `switched`, sp and the s registers; all else is 0. */
@@ -86,20 +85,12 @@ static void switch_load(struct hart *hart, bool switched) {
 }
 
 void trap_enter(struct hart *hart) {
-    struct exo_env *env = hart->env;
     struct exo_ctx *ctx = hart->ctx;
-    uint64_t *to = registers(hart), saved = env->saved;
-    if (env->float_saved) float_load(hart);
-    env->saved = EXO_SAVED_SWITCH;
-    if (saved == EXO_SAVED_FULL) {
-        to[0] = ctx->register_pc;
-        for (unsigned i = 1; i <= T6; i++) to[i] = ctx->register_x[i - 1];
-    } else {
-        switch_load(hart, true);
-        for (unsigned i = 0; i < (saved == EXO_SAVED_WORDS ? 7 : 2); i++)
-            to[A0 + i] = ctx->register_x[A0 - 1 + i];
-    }
-    ctx->register_x[A0 - 1] = ctx->register_x[A1 - 1] = 0;
+    uint64_t *to = registers(hart);
+    if (hart->env->float_saved) float_load(hart);
+    to[0] = ctx->register_pc;
+    for (unsigned i = 1; i <= T6; i++) to[i] = ctx->register_x[i - 1];
+    for (unsigned i = A0; i < A7; i++) ctx->register_x[i - 1] = 0;
 }
 
 /* What C returned runs next. */
@@ -128,7 +119,7 @@ static bool enter_fast(struct hart *hart, struct exo_env *env) {
     __atomic_store_n(&hart->active, frame << 32 | (uint32_t)active, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     uint64_t last = __atomic_load_n(&env->last, __ATOMIC_RELAXED);
-    if (last == ~hart->run && env_leader(env) == hart->space) {
+    if (last == (hart->run | EXO_LAST_JOINED) && env_leader(env) == hart->space) {
         __atomic_store_n(&hart->active, (uint64_t)(uint32_t)active << 32 | (uint32_t)active,
                          __ATOMIC_RELAXED);
         hart->env = env;
@@ -136,7 +127,7 @@ static bool enter_fast(struct hart *hart, struct exo_env *env) {
         hart->ctx = arch_pointer(env->ctx);
         return true;
     }
-    if (last != hart->run && last != hart->run + EXO_LAST_FLOAT) return false;
+    if (last != hart->run && last != (hart->run | EXO_LAST_FLOAT)) return false;
     hart->env = env;
     arch_root_write(env->satp);
     __atomic_store_n(&hart->active, frame << 32 | frame, __ATOMIC_RELEASE);
@@ -145,20 +136,26 @@ static bool enter_fast(struct hart *hart, struct exo_env *env) {
     hart->state = frame_state(frame);
     hart->ctx = arch_pointer(env->ctx);
     if (last == hart->run) return true;
-    __atomic_fetch_sub(&env->last, EXO_LAST_FLOAT, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&env->last, ~(uint64_t)EXO_LAST_FLOAT, __ATOMIC_RELAXED);
     float_load(hart);
     return true;
 }
 
+/* What C is asked for later. */
+static void words_keep(struct hart *hart, const uint64_t *words, uint64_t a6) {
+    memcpy(&hart->kept[A0], words, 6 * sizeof(*words));
+    hart->kept[A0 + 6] = a6;
+}
+
 static void words_enter(struct hart *hart, struct exo_env *env, const uint64_t *words, uint64_t a6,
                         bool switched) {
-    if (enter_fast(hart, env)) {
+    if (host_fast && enter_fast(hart, env)) {
         switch_load(hart, switched);
         words_load(hart, words, a6);
         return;
     }
-    hart->env = env;
-    enter(hart, call_enter(words[0], words[1], words[2], words[3], words[4], words[5], a6));
+    words_keep(hart, words, a6);
+    enter(hart, call_enter(env));
 }
 
 /* The usable ENV capability with CALL of this handle in the ENV frame's own slots; else NULL.  Under SPACE. */
@@ -199,7 +196,8 @@ static bool call_fast(struct hart *hart, const uint64_t *words, uint64_t handle)
     return true;
 }
 
-static bool reply_fast(struct hart *hart, const uint64_t *words) {
+/* Returns false when there is nobody to answer. */
+static bool reply_answers(struct hart *hart, const uint64_t *words) {
     struct exo_env *env = hart->env;
     uint64_t caller = env->caller;
     if (!caller || !word_claim(caller, env->caller_word, env->caller_ready + hart->run))
@@ -214,8 +212,7 @@ static bool reply_fast(struct hart *hart, const uint64_t *words) {
 static void yield_gives(struct hart *hart, struct exo_env *target) {
     const struct exo_env *env = hart->env;
     __atomic_fetch_xor(hart->state, hart->run, __ATOMIC_SEQ_CST);
-    bool tells = hart->others &&
-                 ((__atomic_load_n(&env->rows, __ATOMIC_RELAXED) & hart->others) || env->caller);
+    bool tells = hart->others && ((read_once(env->rows) & hart->others) || read_once(env->caller));
     if (tells) slice_wake(env, hart->others);
     if (tells || !enter_fast(hart, target)) {
         enter(hart, hart_switch(target));
@@ -305,7 +302,6 @@ static void trap_notify(struct hart *hart, const uint64_t *a) {
         return;
     }
     switch_save(hart);
-    host_float_save();
     yield_gives(hart, env_at(result.detail));
 }
 
@@ -313,18 +309,18 @@ static void trap_pct_call(struct hart *hart, const uint64_t *a, uint64_t deadlin
     if (fast) host_float_save();
     switch_save(hart);
     if (fast && call_fast(hart, a, a[6])) return;
-    hart->kept[0] = deadline;
-    enter(hart, call_full(a[0], a[1], a[2], a[3], a[4], a[5], a[6]));
+    words_keep(hart, a, a[6]);
+    hart->kept[HOST_T1] = deadline;
+    enter(hart, call_full());
 }
 
 /* pct_reply saves no s register: it returns with these 0. */
 static void trap_reply(struct hart *hart, const uint64_t *a) {
-    if (host_fast) host_float_save();
+    host_float_save();
     hart->ctx->register_pc = registers(hart)[RA];
     hart->ctx->register_x[SP - 1] = registers(hart)[SP];
     hart->ctx->register_x[TP - 1] = registers(hart)[TP];
-    if (host_fast && reply_fast(hart, a)) return;
-    enter(hart, reply_full(a[0], a[1], a[2], a[3], a[4], a[5]));
+    if (!reply_answers(hart, a)) enter(hart, call_accept());
 }
 
 static void trap_yield(struct hart *hart, uint64_t handle) {
@@ -374,25 +370,12 @@ void trap_call(struct hart *hart, int number) {
 
 /* ---- interrupts and exceptions ---- */
 
-void trap_interrupt(struct hart *hart) {
-    struct host_model *model = model_of(hart);
-    bool software = __atomic_exchange_n(&model->ipi, false, __ATOMIC_SEQ_CST);
-    if (!software && arch_time() < hart->until && !hart_tick()) return;
-    full_save(hart);
-    enter(hart, hart_interrupt());
-}
-
-void trap_exception(struct hart *hart, uint64_t cause, uint64_t value) {
+/* The record, but for its value, and the way into a handler. */
+static void handler_enter(struct hart *hart, uint64_t entry, uint64_t cause) {
     struct exo_ctx *ctx = hart->ctx;
     uint64_t *from = registers(hart);
-    if (ctx->exception_mask || !ctx->exception_entry) {
-        full_save(hart);
-        enter(hart, env_fault(cause, value));
-        return;
-    }
     ctx->exception_pc = from[0];
     ctx->exception_cause = cause;
-    ctx->exception_value = value;
     ctx->exception_ra = from[RA];
     ctx->exception_sp = from[SP];
     ctx->exception_t0 = from[T0];
@@ -401,7 +384,30 @@ void trap_exception(struct hart *hart, uint64_t cause, uint64_t value) {
     ctx->exception_a1 = from[A1];
     ctx->exception_a7 = from[A7];
     ctx->exception_mask = 1;
-    from[0] = ctx->exception_entry;
+    from[0] = entry;
     from[SP] = ctx->exception_stack;
     from[T0] = from[T0 + 1] = 0;
+}
+
+void trap_interrupt(struct hart *hart) {
+    struct host_model *model = model_of(hart);
+    bool software =
+        __atomic_exchange_n(&model->ipi, false, __ATOMIC_SEQ_CST) || host_line_pending(hart->index);
+    int64_t entry = software || arch_time() >= hart->until ? -1 : hart_tick();
+    if (entry > 0) handler_enter(hart, (uint64_t)entry, EXO_CAUSE_SLICE);
+    if (entry >= 0) return;
+    full_save(hart);
+    enter(hart, hart_interrupt());
+}
+
+void trap_exception(struct hart *hart, uint64_t cause, uint64_t value) {
+    struct exo_ctx *ctx = hart->ctx;
+    if (!ctx->exception_mask) ctx->exception_value = value;
+    if (ctx->exception_mask || !ctx->exception_entry) {
+        full_save(hart);
+        __atomic_store_n(&hart->env->last, 0, __ATOMIC_RELAXED);
+        enter(hart, env_fault(cause, value));
+        return;
+    }
+    handler_enter(hart, ctx->exception_entry, cause);
 }

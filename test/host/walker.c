@@ -15,8 +15,10 @@
 #include <string.h>
 
 #include "cap.h"
+#include "disk.h"
 #include "env.h"
 #include "host.h"
+#include "irq.h"
 #include "slice.h"
 #include "space.h"
 
@@ -25,12 +27,14 @@
 #define ENV_DONATION (offsetof(struct exo_env, donation) / sizeof(struct exo_cap))
 #define PTE_KNOWN_BITS 0x3ffffffffffffful /* frame number and flags; what lies above is never set */
 #define PTE_G 0x20ul
+#define BORROW_COST 8 /* an urgent row pays the announcement's time / this for interrupting */
 
 /* What the walk has found, to be compared with the frame table. */
 struct found {
     uint32_t maps;
     uint16_t leaves; /* of the group that begins here */
     uint16_t slots;  /* of this frame that some ring reached: counted up to 27 or 32 */
+    uint32_t pins;   /* of requests in flight */
     bool table;      /* reached from a root */
     bool caps;       /* in the caps[] of its space */
 };
@@ -69,6 +73,7 @@ static bool frame_is(uint64_t frame, uint64_t type) {
 static bool link_is_slot(uint64_t link) {
     uint64_t frame = link / SLOTS_A_FRAME, index = link % SLOTS_A_FRAME;
     if (frame_is(frame, EXO_FRAME_CAPS)) return true;
+    if (frame_is(frame, EXO_FRAME_QUEUE)) return index < 2; /* its donations */
     return frame_is(frame, EXO_FRAME_ENV) && index >= ENV_FIRST_SLOT && index < ENV_DONATION + 3;
 }
 
@@ -126,7 +131,14 @@ static bool child_check(const struct exo_cap *parent, const struct exo_cap *chil
     SURE(!parent->count || !(EXO_CAP_RIGHTS(child->word) & ~EXO_CAP_RIGHTS(parent->word)),
          "2: rights of 0x%x", link);
     if (!is_donation(parent)) {
-        SURE(!(child->extra & ~parent->extra), "2: event bits of 0x%x", link);
+        SURE(EXO_CAP_CLASS(child->word) == EXO_CLASS_BLOCK || !(child->extra & ~parent->extra),
+             "2: event bits of 0x%x", link);
+        if (EXO_CAP_CLASS(child->word) == EXO_CLASS_BLOCK)
+            SURE(EXO_BLOCK_DISK(child->extra) == EXO_BLOCK_DISK(parent->extra) &&
+                     (!cap_has_entries(child) ||
+                      (EXO_BLOCK_ENTRY(child->extra) >= EXO_BLOCK_ENTRY(parent->extra) &&
+                       EXO_BLOCK_ENTRY_END(child->extra) <= EXO_BLOCK_ENTRY_END(parent->extra))),
+                 "2: entries of 0x%x", link);
         SURE(child->keep == 0 || EXO_CAP_STATE(parent->word) == EXO_SLOT_CUTTING ||
                  child->first + child->keep <= parent->first + parent->keep,
              "2: promise of 0x%x", link);
@@ -145,7 +157,7 @@ static bool children_check(const struct exo_cap *parent) {
         SURE(!previous || child->prev == previous, "2: links of 0x%x", link);
         found_at(link / SLOTS_A_FRAME)->slots++;
         if (!child_check(parent, child)) return false;
-        if (EXO_CAP_CLASS(parent->word) == EXO_CLASS_SLICE)
+        if (!class_is_shared(EXO_CAP_CLASS(parent->word)))
             for (uint32_t other = child->next; other != parent->child; other = cap_at(other)->next)
                 SURE(link_is_slot(other) && (cap_at(other)->first >= cap_end(child) ||
                                              cap_end(cap_at(other)) <= child->first),
@@ -213,6 +225,11 @@ static bool leaf_check(const struct exo_env *space, uint64_t pte, unsigned level
     uint64_t frame = pte_frame(pte), count = 1ul << EXO_GROUP_SHIFT * level;
     uint64_t rights = pte_rights(pte);
     SURE((pte & PTE_U) && !(pte & PTE_G) && (rights & EXO_PAGE_R), "1: leaf 0x%lx", pte);
+    if (frame < ram_first) { /* registers of a device: nobody counts their mappings */
+        SURE(level == 0 && space_has(space, EXO_CLASS_DEVICE, frame, 1, rights),
+             "1: space 0x%lx has no slot for the registers at 0x%lx", space->frame, pte);
+        return true;
+    }
     SURE(frame_exists(frame) && frame % count == 0 && level < 2, "1: leaf 0x%lx at level %u", pte,
          level);
     if (frame_type(frame) != EXO_FRAME_INFO || rights != EXO_PAGE_R)
@@ -278,7 +295,8 @@ static bool space_check(struct exo_env *env) {
     SURE(frame_is(env->root, EXO_FRAME_ROOT) && frame_tag(env->root) == EXO_TAG_ROOT &&
              frame_owner(env->root) == env->frame,
          "3: root of 0x%lx", env->frame);
-    SURE(env->asid == env->root % info->asid_count && env->satp == arch_satp(env->root, env->asid),
+    SURE(env->asid < info->asid_count && env->shared == (env->asid == info->asid_count - 1) &&
+             env->satp == arch_satp(env->root, env->asid),
          "3: satp of 0x%lx", env->frame);
     uint64_t last = 0;
     for (uint64_t i = 0; i < EXO_CAPS_FRAMES; i++) {
@@ -360,8 +378,9 @@ static bool frames_check(void) {
     for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
         uint64_t word = *frame_word(frame), type = word >> EXO_TYPE_SHIFT;
         const struct found *at = found_at(frame);
-        SURE(word == (type << EXO_TYPE_SHIFT | (uint64_t)at->maps << EXO_MAP_SHIFT),
-             "3: word 0 of frame 0x%lx is 0x%lx, mappings found %u", frame, word, at->maps);
+        SURE(word == (type << EXO_TYPE_SHIFT | (uint64_t)at->maps << EXO_MAP_SHIFT | at->pins),
+             "3: word 0 of frame 0x%lx is 0x%lx, found %u mappings and %u pins", frame, word,
+             at->maps, at->pins);
         SURE(type != EXO_FRAME_TABLE || at->table, "3: TABLE 0x%lx is in no space", frame);
         SURE(type != EXO_FRAME_CAPS || at->caps, "3: CAPS 0x%lx is in no space", frame);
         if (type == EXO_FRAME_CTX || type == EXO_FRAME_ROOT) {
@@ -390,7 +409,9 @@ static bool frames_check(void) {
 static bool rings_check(void) {
     for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++) {
         uint64_t used = 0;
-        if (frame_type(frame) != EXO_FRAME_ENV && frame_type(frame) != EXO_FRAME_CAPS) continue;
+        if (frame_type(frame) != EXO_FRAME_ENV && frame_type(frame) != EXO_FRAME_CAPS &&
+            frame_type(frame) != EXO_FRAME_QUEUE)
+            continue;
         for (uint64_t index = 0; index < SLOTS_A_FRAME; index++) {
             uint32_t link = (uint32_t)(frame * SLOTS_A_FRAME + index);
             if (link_is_slot(link) && slot_is_used(cap_at(link)) && cap_at(link)->parent) used++;
@@ -426,21 +447,22 @@ static bool row_check(uint64_t row) {
     return true;
 }
 
-/* The bound rows of a hart are a ring in the order of rows, and no more time than passed was given out. */
+/* Every row knows the next bound one round the vector, and no more time was given out than has passed. */
 static bool vector_check(const struct hart *hart) {
-    uint64_t first = EXO_ROWS, last = EXO_ROWS, time = 0;
-    for (uint64_t row = 0; row < EXO_ROWS; row++) {
-        time += hart->rows[row].time;
-        if (!hart->rows[row].env) continue;
-        if (first == EXO_ROWS) first = row;
-        SURE(last == EXO_ROWS || (hart->rows[last].next == row && hart->rows[row].prev == last),
-             "5: the ring of rows of hart %lu at %lu", hart->index, row);
-        last = row;
+    uint64_t next = 0, time = 0;
+    for (uint64_t i = 2 * EXO_ROWS; i-- > 0;) {
+        const struct exo_row *row = &hart->rows[i % EXO_ROWS];
+        if (i < EXO_ROWS) {
+            SURE(row->next == next, "5: after row %lu of hart %lu comes %u, not %lu", i,
+                 hart->index, row->next, next);
+            time += row->time;
+        }
+        if (row->env) next = i % EXO_ROWS;
     }
-    SURE(first == EXO_ROWS || (hart->rows[last].next == first && hart->rows[first].prev == last),
-         "5: the ring of rows of hart %lu", hart->index);
-    SURE(time <= host_time - HOST_TIME_START, "5: hart %lu gave out %lu ticks and %lu have passed",
-         hart->index, time, host_time - HOST_TIME_START);
+    SURE(hart->since <= host_time, "5: hart %lu has charged time to come", hart->index);
+    SURE(!time || time <= hart->since - HOST_TIME_START,
+         "5: hart %lu gave out %lu ticks and has charged up to %lu", hart->index, time,
+         hart->since);
     return true;
 }
 
@@ -505,9 +527,26 @@ static bool sleeper_check(const struct exo_env *env) {
     return wrong("6: nobody watches the deadline of 0x%lx", env->frame);
 }
 
+/* Whose time it is, and until when. */
+static bool slice_check(const struct hart *hart) {
+    uint64_t start = hart->since, left = hart->running ? hart->running->left : 0;
+    if (host_models[hart->index].state != HOST_PROGRAM) return true;
+    SURE(hart->row >= hart->rows && hart->row < hart->rows + EXO_ROWS &&
+             hart->running >= hart->rows && hart->running < hart->rows + EXO_ROWS,
+         "5: rows of hart %lu", hart->index);
+    /* A row that was bound anew has no credit, but may be what still runs here. */
+    if (hart->borrows)
+        SURE(hart->until <= start + info->row_ticks && (!left || hart->until == start + left),
+             "5: hart %lu lends more than its urgent row has left", hart->index);
+    else
+        SURE(hart->until == hart->end, "5: hart %lu does not stop at its row's end", hart->index);
+    return true;
+}
+
 /* A hart that was told nothing more has the right thing to do. */
 static bool choice_check(const struct hart *hart) {
     const struct host_model *model = &host_models[hart->index];
+    if (!slice_check(hart)) return false;
     if (host_interrupt_pending(hart->index)) return true;
     if (model->state == HOST_IDLE) {
         for (uint64_t row = 0; row < EXO_ROWS; row++)
@@ -515,21 +554,160 @@ static bool choice_check(const struct hart *hart) {
                  hart->index, row, row_runnable(&hart->rows[row]));
         return true;
     }
-    SURE(hart->row >= hart->rows && hart->row < hart->rows + EXO_ROWS &&
-             hart->running >= hart->rows && hart->running < hart->rows + EXO_ROWS,
-         "5: rows of hart %lu", hart->index);
     SURE(model->timer <= hart->until, "5: no timer ends the slice of hart %lu", hart->index);
-    /* A row's end moves by what urgent rows took and paid, which is at most a row each. */
-    uint64_t urgent = 0;
-    for (uint64_t row = 0; row < EXO_ROWS; row++)
-        urgent += hart->rows[row].env && hart->rows[row].flags & EXO_ROW_URGENT;
-    SURE(hart->until <= host_time + info->row_ticks * (1 + urgent),
-         "5: hart %lu has more than a slice", hart->index);
-    SURE(hart->borrows || hart->until <= hart->end, "5: hart %lu runs past its row's end",
-         hart->index);
-    if (hart->fills && !hart->borrows)
-        SURE(!row_runnable(hart->row), "5: the owner of hart %lu's row does not take it back",
-             hart->index);
+    return true;
+}
+
+/* ---- what changes from one look to the next ---- */
+
+/*
+ * What a hart was about when the walker looked last.  Only looks between which
+ * no time has passed, or nothing has happened on the hart, are compared: then
+ * what may have happened in between is known.
+ */
+static struct look {
+    uint64_t machine; /* generation of init's environment, which no other machine's has; 0: none */
+    uint64_t time;
+    uint64_t since;
+    uint64_t end;
+    uint64_t env; /* ENV frame of what ran, 0 if nothing did */
+    uint64_t
+        given; /* ENV frame of whom the current row would run if he had not given the hart away */
+    bool borrows;
+    bool fills;
+} looks[EXO_HARTS_MAX];
+
+/* Is `end` so late, or later by what some urgent rows paid that interrupted and slept at once? */
+static bool end_is(uint64_t end, uint64_t expected, uint64_t cost) {
+    return end >= expected && end - expected <= 8 * cost && (end - expected) % cost == 0;
+}
+
+/* The current row's end moves by what an urgent row took and paid, and to a new turn when it is over. */
+static bool end_check(const struct hart *hart, const struct look *before) {
+    uint64_t cost = hart->grace_ticks / BORROW_COST, end = before->end;
+    if (hart->end == end) return true;
+    if (before->borrows) end += hart->since - before->since + cost;
+    bool over = end <= hart->since || (!before->borrows && !before->fills); /* yield ends its own */
+    SURE(end_is(hart->end, end, cost) ||
+             (over && (end_is(hart->end, 0, cost) ||
+                       end_is(hart->end, hart->since + info->row_ticks, cost))),
+         "5: the end of hart %lu's row moves from %lu to %lu", hart->index, before->end, hart->end);
+    return true;
+}
+
+static bool look_check(const struct hart *hart) {
+    struct look *before = &looks[hart->index];
+    struct look now = {.machine = env_at(info->init_env)->gen,
+                       .time = host_time,
+                       .since = hart->since,
+                       .end = hart->end,
+                       .env = hart->env ? hart->env->frame : 0,
+                       .borrows = hart->borrows,
+                       .fills = hart->fills};
+    uint64_t owner = hart->env && now.fills && !now.borrows ? row_runnable(hart->row) : 0;
+    bool still = now.since == before->since && now.end == before->end && now.env == before->env;
+    bool follows = now.machine == before->machine && (now.time == before->time || still);
+    if (!follows || before->env == owner || before->given == owner) now.given = owner;
+    SURE(now.given == owner || host_interrupt_pending(hart->index),
+         "5: 0x%lx does not take its row of hart %lu back", owner, hart->index);
+    if (follows && !end_check(hart, before)) return false;
+    *before = now;
+    return true;
+}
+
+/* ---- disks and lines ---- */
+
+static bool queue_check(uint64_t frame) {
+    const struct exo_queue *queue = frame_pointer(frame);
+    SURE(frame_tag(frame) == EXO_TAG_QUEUE && frame_owner(frame) == queue->leader &&
+             frame_is(queue->leader, EXO_FRAME_ENV) &&
+             env_leader(env_at(queue->leader)) == env_at(queue->leader),
+         "4: queue 0x%lx is of no space", frame);
+    SURE(frame_is(queue->ring, EXO_FRAME_RING), "3: ring of queue 0x%lx", frame);
+    if (!donation_check(&queue->donation[0], frame) ||
+        !donation_check(&queue->donation[1], queue->ring))
+        return false;
+    SURE(link_is_slot(queue->slot), "4: queue 0x%lx has no capability", frame);
+    const struct exo_cap *slot = cap_at((uint32_t)queue->slot);
+    SURE(slot_is_used(slot) && EXO_CAP_CLASS(slot->word) == EXO_CLASS_BLOCK &&
+             slot->match == frame && slot_space(slot)->frame == queue->leader,
+         "4: queue 0x%lx has lost its capability", frame);
+    return true;
+}
+
+/* Count the pins of a segment; its frames are the space's, with these rights. */
+static bool segment_check(const struct exo_env *space, uint64_t address, uint64_t bytes,
+                          uint64_t rights) {
+    uint64_t end = (address + bytes - 1) >> EXO_FRAME_SHIFT;
+    for (uint64_t frame = address >> EXO_FRAME_SHIFT; frame <= end; frame++) {
+        SURE(frame_is(frame, EXO_FRAME_DATA), "4: frame 0x%lx in flight", frame);
+        SURE(space_has(space, EXO_CLASS_PAGE, frame, 1, rights),
+             "4: space 0x%lx has no slot for frame 0x%lx in flight", space->frame, frame);
+        found_at(frame)->pins++;
+    }
+    return true;
+}
+
+static bool request_check(const struct disk *disk, uint64_t entry) {
+    const struct request *request = &disk->requests[entry];
+    const struct exo_queue *queue = frame_pointer(disk->facts->entry[entry].queue);
+    SURE(frame_is(disk->facts->entry[entry].queue, EXO_FRAME_QUEUE) &&
+             queue->leader == request->leader,
+         "4: entry %lu is in flight for no queue", entry);
+    SURE(disk->facts->entry[entry].holder == queue->slot,
+         "6: entry %lu is in flight and not its queue's", entry);
+    const struct exo_env *space = env_at(request->leader);
+    bool reads = request->header.type == EXO_BLOCK_READ;
+    uint64_t right = reads || !request->sectors ? EXO_BLOCK_R : EXO_BLOCK_W;
+    SURE(!request->sectors ||
+             space_has(space, EXO_CLASS_BLOCK, request->sector, request->sectors, right),
+         "6: space 0x%lx has no slot for its sectors in flight", space->frame);
+    for (uint32_t i = 1; i <= request->pinned; i++)
+        if (!segment_check(space, request->table[i].address, request->table[i].bytes,
+                           EXO_PAGE_DMA | (reads ? EXO_PAGE_W : EXO_PAGE_R)))
+            return false;
+    return segment_check(space, request->status_address, 1, EXO_PAGE_DMA | EXO_PAGE_W);
+}
+
+static bool disk_check(uint64_t index) {
+    const struct disk *disk = &disks[index];
+    uint64_t in_flight = 0;
+    SURE(disk->lock.next == disk->lock.serving, "DEVICE %lu is held", index);
+    for (uint64_t entry = 0; entry < EXO_ENTRIES; entry++) {
+        const struct exo_entry *at = &disk->facts->entry[entry];
+        SURE(link_is_slot(at->holder), "6: entry %lu has no holder", entry);
+        const struct exo_cap *holder = cap_at(at->holder);
+        SURE(slot_is_used(holder) && EXO_CAP_CLASS(holder->word) == EXO_CLASS_BLOCK &&
+                 EXO_BLOCK_DISK(holder->extra) == index &&
+                 EXO_BLOCK_ENTRY(holder->extra) <= entry &&
+                 entry < EXO_BLOCK_ENTRY_END(holder->extra),
+             "6: the holder of entry %lu does not hold it", entry);
+        if (!at->queue) continue;
+        in_flight++;
+        if (!request_check(disk, entry)) return false;
+    }
+    SURE(disk->in_flight == in_flight, "4: disk %lu has %lu requests in flight, found %lu", index,
+         disk->in_flight, in_flight);
+    return true;
+}
+
+static bool line_check(uint64_t number) {
+    const struct exo_line *line = &lines[number];
+    if (!line->leader) return true;
+    SURE(frame_is(line->leader, EXO_FRAME_ENV) &&
+             space_has(env_at(line->leader), EXO_CLASS_IRQ, number, 1, EXO_IRQ_BIND),
+         "5: line %lu is not its space's", number);
+    return true;
+}
+
+static bool devices_check(void) {
+    for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++)
+        if (frame_type(frame) == EXO_FRAME_QUEUE && !queue_check(frame)) return false;
+    for (uint64_t disk = 0; disk < disk_count; disk++)
+        if (!disk_check(disk)) return false;
+    for (uint64_t line = 1; line < EXO_LINES_MAX; line++)
+        if (!line_check(line)) return false;
+    SURE(lines_lock.next == lines_lock.serving, "LINES is held");
     return true;
 }
 
@@ -624,7 +802,7 @@ static bool walk_all(void) {
     if (!locks_check()) return false;
     for (uint64_t frame = ram_first; frame < ram_first + ram_count; frame++)
         if (frame_type(frame) == EXO_FRAME_ENV && !env_check_all(frame)) return false;
-    if (!frames_check() || !rings_check()) return false;
+    if (!devices_check() || !frames_check() || !rings_check()) return false;
     for (uint64_t row = 0; row < hart_count * EXO_ROWS; row++)
         if (!row_check(row)) return false;
     for (uint64_t hart = 0; hart < hart_count; hart++)
@@ -635,8 +813,9 @@ static bool walk_all(void) {
         if (!env_rows_check(env_at(frame)) || !mark_check(env_at(frame))) return false;
         if (quiet && !sleeper_check(env_at(frame))) return false;
     }
+    if (!quiet) memset(looks, 0, sizeof(looks));
     for (uint64_t hart = 0; quiet && hart < hart_count; hart++)
-        if (!choice_check(harts[hart])) return false;
+        if (!choice_check(harts[hart]) || !look_check(harts[hart])) return false;
     return true;
 }
 

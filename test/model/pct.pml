@@ -2,11 +2,10 @@
 /*
  * RULE 5, calls: who ends a call ends it once, and no caller is left without an end.
  *
- * Mirrors: call_full, call_claim, call_link, reply_full, caller_claim, call_break, call_cut
- * (exo/pct.c), pct_call and pct_reply of arch/riscv/trap.S (ASSEMBLY: there the caller is given up
- * before the link is stored), deadline_end for CALLING (exo/event.c), env_release, env_put,
- * env_kill, env_exit, regs_stop, regs_start (exo/env.c), cut_shrink, cut_bindings of an ENV slot
- * (exo/cut.c), reap_harts, reap_frames (exo/reap.c).
+ * Mirrors: call_full, call_claim, call_begin, call_accept, call_end, call_break, call_cut
+ * (exo/pct.c), pct_call, pct_reply and yield of arch/riscv/trap.S, sleep_begin, deadline_end for
+ * CALLING (exo/event.c), env_release, env_put, env_kill, env_exit, regs_stop, regs_start (exo/env.c),
+ * cut_shrink, cut_bindings of an ENV slot (exo/cut.c), reap_harts, reap_frames (exo/reap.c).
  *
  * C calls S through slot 1 or 2, or T through slot 3.  Harts 0 and 1 run whatever is READY.  Hart 2
  * watches deadlines, hart 3 stops and starts C or S.  Hart 4 holds TREE.  CUT: it cuts slot 1.
@@ -17,11 +16,8 @@
  * chains longer than one, depth; TREE's other users.
  *
  * CLEAN:
- * CLEAN: ASSEMBLY
  * CLEAN: DEATH
- * CLEAN: DEATH ASSEMBLY
- * CLEAN: CUT CALLS=1
- * CLEAN: CUT ASSEMBLY
+ * CLEAN: CUT
  * BUG: NO_CALLEE                             the reply does not compare whom the caller waits for
  * BUG: ACCEPT_FIRST                          pct_reply accepts, then claims the caller
  * BUG: REPLY_TAKES_FLAGS DEATH               the reply claims a caller that dies
@@ -29,14 +25,15 @@
  * BUG: TIMEOUT_UNCHECKED                     TIMEOUT without a second look at the deadline
  * BUG: DEADLINE_UNCLAIMED                    the deadline's end does not claim
  * BUG: NO_BREAK DEATH                        the callee's death tells nobody
- * BUG: REAPER_NO_BREAK DEATH                 killer and runner tell, the reaper does not look again
+ * BUG: LINK_READ_LATE DEATH                  who gives it up reads its link when it may be reaped
+ * BUG: REAPER_NO_BREAK DEATH                 killer and runner tell, but not by yield, and the reaper does not look
  * BUG: BREAK_UNCLAIMED DEATH                 the callee's death does not claim the caller
  * BUG: NO_TAG DEATH                          word 1 of another type may equal a state word
  * BUG: CUT_SILENT CUT                        the cut of the slot leaves the call
  * BUG: CUT_ANY_SLOT CUT                      the cut breaks a call made through another slot
  * BUG: NO_SPACE CUT                          the call is made without SPACE
  * BUG: UNLOCK_EARLY CUT                      SPACE is given up before the caller is CALLING
- * BUG: LINK_LATE CUT ASSEMBLY                SPACE is given up before the link is stored
+ * BUG: LINK_LATE CUT                         SPACE is given up before the link is stored
  */
 #define C 0
 #define S 1
@@ -120,9 +117,13 @@ inline fail() { /* C is claimed: its call ends with an error */
     assert(result == NONE); result = FAILURE
 }
 
-/* caller_claim: by the word that the link has. */
+/* By the word that the link has. */
 inline caller_claim(e, h, done) {
-    old = link[e]; link[e] = 0; done = 0;
+    old = link[e]; link[e] = 0; linked_claim(h, done)
+}
+
+inline linked_claim(h, done) {
+    done = 0;
     if
     :: old ->
 #ifdef NO_CALLEE
@@ -156,12 +157,28 @@ inline call_break(e, h) {
     skip
 }
 
-inline release(e, h, state, flags) { /* env_release: one add */
-    if :: e != C && (word[e] & KILL) -> call_break(e, h) :: else fi;
+inline yields(e, h) { /* yield of trap.S: one exclusive or */
     atomic {
         assert(STATE(word[e]) == RUN && holder[e] == h);
-        word[e] = (KEPT(word[e]) & ~(flags)) | (state); holder[e] = NOBODY
+        word[e] = KEPT(word[e]) | READY; holder[e] = NOBODY
     }
+}
+
+inline release(e, h, state, flags) { /* env_release: one add; its link was read before */
+    if :: e != C -> old = link[e] :: else fi;
+    atomic {
+        assert(STATE(word[e]) == RUN && holder[e] == h);
+        word[e] = (KEPT(word[e]) & ~(flags)) | (state); holder[e] = NOBODY;
+        if :: e == C || !(word[e] & KILL) -> old = 0 :: else fi
+    }
+#ifndef NO_BREAK
+#ifdef LINK_READ_LATE
+    if :: old -> assert(!gone[e]); old = link[e] :: else fi;
+#endif
+    linked_claim(h, killed); /* call_end */
+    if :: killed -> killed = 0; fail(); put(C, READY) :: else fi;
+#endif
+    old = 0
 }
 
 inline call_link() {
@@ -185,9 +202,6 @@ inline pct_call(h) {
     if
     :: ended -> ended = 0;
         atomic { calls++; present = calls; result = NONE }
-#ifndef ASSEMBLY
-        call_link();
-#endif
 #ifdef UNLOCK_EARLY
         UNLOCK;
 #endif
@@ -203,9 +217,7 @@ inline pct_call(h) {
 #ifdef LINK_LATE
         UNLOCK;
 #endif
-#ifdef ASSEMBLY
         call_link();
-#endif
 #if !defined(UNLOCK_EARLY) && !defined(LINK_LATE)
         UNLOCK;
 #endif
@@ -243,7 +255,7 @@ inline enter() {
 proctype Hart(byte h) {
     byte current = NOBODY, slot, to;
     short old;
-    bit ended;
+    bit ended, killed;
 end: do
     :: atomic { current == NOBODY && SLEEPS(word[C], READY) && (word[C] & TAG) ->
             held(C, h); word[C] = KEPT(word[C]) | RUN | HART(h); current = C }
@@ -259,6 +271,7 @@ end: do
         release(C, h, READY, 0); current = NOBODY
     :: current == S || current == T -> pct_reply(h); if :: current == C -> enter() :: else fi
     :: current == S || current == T -> release(current, h, READY, 0); current = NOBODY
+    :: current == S -> yields(S, h); current = NOBODY
 #ifdef DEATH
     :: current == S && !(word[S] & KILL) -> /* env_exit, under TREE */
         atomic { word[S] = word[S] | KILL }

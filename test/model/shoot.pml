@@ -2,7 +2,7 @@
 /*
  * RULES 2 and 3: entering spaces, and taking entries out of TLBs before a frame is reused.
  *
- * Mirrors: space_shoot, shoot_others, space_harts, active_entering, active_entered, space_enter,
+ * Mirrors: space_shoot, space_harts, active_entering, active_entered, space_enter,
  * hart_enter, hart_enter_fully, hart_leave, tlb_generation (exo/shoot.c, exo/shoot.h), page_unmap
  * (exo/space.c) and leaves_remove (exo/sweep.c) with their two passes, table_unlink (TABLE).
  *
@@ -13,8 +13,8 @@
  *
  * FAST: hart A is elsewhere and acts on S, and B enters S as trap.S does where the `last` of S is
  * B's mark, without a look at the generation.  B may save and load floating point, which `last`
- * tells of too.  With SHARED_ASID T is made meanwhile, and S has had the ASID alone until then.
- * Mirrors ENTER, ENTER_OTHER, float_save (arch/riscv/trap.S), hart_enter's mark, asid_share.
+ * tells of too.  Spaces of one ASID never get a mark.
+ * Mirrors ENTER, ENTER_OTHER, float_save (arch/riscv/trap.S), hart_enter's mark.
  *
  * Left out: loads never pass loads; satp writes are immediate; one shooter a space (SPACE lock); the
  * look at KILL (kill.pml); fence.i.
@@ -22,7 +22,6 @@
  * CLEAN: TABLE
  * CLEAN: SHARED_ASID TABLE
  * CLEAN: FAST
- * CLEAN: FAST SHARED_ASID
  * BUG: NO_ENTER_FENCE                        active_entering without its fence
  * BUG: NO_SHOOT_FENCE                        space_shoot reads active[] before its stores are out
  * BUG: NO_SHOOT_RELEASE                      the generation may be seen before the changed entry
@@ -42,10 +41,8 @@
  * BUG: LAST_KEPT FAST                        SHOOT leaves `last`
  * BUG: MARK_UNCHECKED FAST                   hart_enter does not look again behind its mark
  * BUG: LAST_UNORDERED FAST                   `last` is cleared before the new generation is out
- * BUG: MARK_UNSHARED FAST SHARED_ASID        hart_enter does not look at `shared` behind its mark
- * BUG: NO_MARK_FENCE FAST SHARED_ASID        ... or before the mark is out
- * BUG: NO_SHARE_FENCE FAST SHARED_ASID       asid_share clears `last` before `shared` is out
- * BUG: LAST_STORED_BACK FAST SHARED_ASID     floating point: `last` is loaded, changed and stored
+ * BUG: NO_MARK_FENCE FAST                    ... or before the mark is out
+ * BUG: LAST_STORED_BACK FAST                 floating point: `last` is loaded, changed and stored
  */
 #define NONE 0
 #define S 1
@@ -56,7 +53,6 @@
 #define ACT 2 /* harts[B]->active: entering * 3 + in satp */
 #define USE 3 /* a program's store into F */
 #define LAST 4 /* S->last: 0, or B's mark 1, or that and floating point 2; 3 is no mark */
-#define SHARED 5 /* S->shared */
 #ifdef SHARED_ASID
 #define ASID(s) 0
 #else
@@ -70,21 +66,19 @@
 #define NAMES(word, s) ((word) / 3 == (s) || (word) % 3 == (s))
 #define UNMAPS 2
 
-byte memory[6];
-byte a[6] = EMPTY, b[6] = EMPTY; /* store buffers of A and B */
+byte memory[5];
+byte a[5] = EMPTY, b[5] = EMPTY; /* store buffers of A and B */
 byte genT, made;                 /* T->tlb_gen; the last generation that A made */
 byte seen[2];                    /* B's, by ASID */
 byte satp = NONE;                /* B's; A stays in S */
 bit tlbA;                        /* A has an entry to F */
 bit tlbF[2];                     /* B, by ASID: an entry to F, made in S */
 byte tlbT[2];                    /* B, by ASID: an entry of T; 2: of a T that is dead */
-bit exists = 1;                  /* T */
 bit foreign;                     /* F was counted down and is another's */
 
 #define LOAD(buffer, word) (buffer[word] != EMPTY -> buffer[word] : memory[word])
 #define STORE(buffer, word, value) atomic { buffer[word] == EMPTY -> buffer[word] = value }
-#define FENCE_A (a[PTE] == EMPTY && a[GEN] == EMPTY && a[USE] == EMPTY && a[LAST] == EMPTY && \
-                 a[SHARED] == EMPTY)
+#define FENCE_A (a[PTE] == EMPTY && a[GEN] == EMPTY && a[USE] == EMPTY && a[LAST] == EMPTY)
 #define FENCE_B (b[ACT] == EMPTY && b[USE] == EMPTY && b[LAST] == EMPTY)
 #define FLUSH(asid) tlbF[asid] = 0; tlbT[asid] = 0
 
@@ -106,7 +100,6 @@ end: do
 #else
     :: atomic { a[LAST] != EMPTY && a[GEN] == EMPTY -> memory[LAST] = a[LAST]; a[LAST] = EMPTY }
 #endif
-    :: atomic { a[SHARED] != EMPTY -> memory[SHARED] = a[SHARED]; a[SHARED] = EMPTY }
     :: atomic { b[LAST] != EMPTY -> memory[LAST] = b[LAST]; b[LAST] = EMPTY }
 #endif
     od
@@ -181,17 +174,7 @@ proctype HartA() {
         foreign = 0;
         STORE(a, PTE, 1); /* F comes back and is mapped again */
         FENCE_A
-#if defined(FAST) && defined(SHARED_ASID)
-    :: !exists -> /* T is made: asid_share */
-        STORE(a, SHARED, 1);
-#ifndef NO_SHARE_FENCE
-        FENCE_A;
-#endif
-        STORE(a, LAST, 0);
-        FENCE_A; /* at the latest when TREE is released */
-        exists = 1
-#endif
-    :: count < UNMAPS && exists -> count++; /* T is reaped, its root and ASID a new space's */
+    :: count < UNMAPS -> count++; /* T is reaped, its root and ASID a new space's */
         atomic {
             if
             :: !NAMES(memory[ACT], T) ->
@@ -235,9 +218,6 @@ inline mark() {
 #ifndef NO_MARK_FENCE
     FENCE_B;
 #endif
-#ifndef MARK_UNSHARED
-    if :: memory[SHARED] -> STORE(b, LAST, 0) :: else fi;
-#endif
 #ifndef MARK_UNCHECKED
     if :: memory[GEN] != seen[ASID(S)] -> STORE(b, LAST, 0) :: else fi;
 #endif
@@ -268,7 +248,7 @@ proctype HartB() {
     bit stale;
 end: do
     :: old = space;
-        if :: space = S :: exists -> space = T :: space = NONE fi;
+        if :: space = S :: space = T :: space = NONE fi;
 #ifdef FAST
         if :: old == S && space != S -> float_save() :: true fi;
 #endif
@@ -317,9 +297,6 @@ end: do
 
 init {
     atomic {
-#if defined(FAST) && defined(SHARED_ASID)
-        exists = 0;
-#endif
         memory[PTE] = 1; memory[ACT] = ACTIVE(NONE, NONE);
 #ifdef OWN_GENERATIONS
         memory[GEN] = 2; genT = 2;

@@ -2,9 +2,9 @@
 /*
  * RULE 6: sleeping and waking, across harts.
  *
- * Mirrors: env_wait, wait_sleep, deadline_set, deadline_tell, event_claim, event_post,
+ * Mirrors: env_wait, wait_sleep, sleep_begin, event_claim, event_post,
  * hart_deadlines, deadline_end (exo/event.c), env_put (exo/env.c), slice_give_up (exo/slice.h),
- * slice_wake, rows_wake, slice_look, deadline_lower, slice_pick, row_announce, slice_wait,
+ * slice_wake, slice_look, deadline_lower, slice_pick, row_announce, slice_wait,
  * hart_interrupt, slice_arm, slice_fill, slice_bind, row_clear (exo/slice.c).
  *
  * X has rows on harts 0 and 1 and runs on either.  UNBIND: hart 0's is emptied meanwhile.  BIND:
@@ -12,14 +12,14 @@
  * yield.  A hart without X sleeps, or runs another environment, in the rest of X's row or in a row
  * of its own, until it is interrupted.  Hart 2 notifies, hart 3 binds.
  *
- * A store waits in its hart's buffer until a fence (X's registers, `idle`, `recall`: the mask and
- * the deadline go with the registers); atomic operations act on memory at once and, when they
+ * A store waits in its hart's buffer until a fence (X's registers, `idle`, `recall`, `armed`: the mask
+ * and the deadline go with the registers); atomic operations act on memory at once and, when they
  * release, with the buffer empty.  Time has one tick, and a deadline is at it.
  *
  * Left out: loads never pass loads; urgent rows; ends of slices (a hart that is interrupted for
- * nothing looks again, which can only help; so slice_look's IPI to a busy hart, which it omits
- * where the timer is armed for an earlier time, is always sent here); the rows of callers (slice_wake's
- * chain); death (kill.pml).  That who takes an IPI sees the stores before it is assumed.
+ * nothing looks again, which can only help; so does slice_look's IPI to every hart that sleeps, which
+ * is not sent here); the rows of callers (slice_wake's chain); death (kill.pml).  That who takes an
+ * IPI sees the stores before it is assumed.
  *
  * CLEAN:
  * CLEAN: DEADLINES
@@ -46,6 +46,8 @@
  * BUG: DEADLINE_SILENT UNBIND DEADLINES      a deadline whose rows are elsewhere is told to nobody
  * BUG: DEADLINE_OVERWRITES BIND FIRST DEADLINES  hart_deadlines stores the next one over a 0
  * BUG: NOT_ARMED DEADLINES                   an idle hart does not arm its timer for the deadline
+ * BUG: ARMED_LATE BIND FIRST DEADLINES       slice_arm reads the deadline, then says what it has armed
+ * BUG: NO_ARM_FENCE BIND FIRST DEADLINES     ... or says it in time, but it is not out
  */
 #define READY 1
 #define RUN(h) (2 + (h)) /* by hart 0 to 3 */
@@ -72,14 +74,16 @@ byte wanted; /* ghost: the mask of the present wait */
 bit saved, now;
 bit row[2] = 1, owns[2]; /* X's row on that hart; and it is the current one */
 byte due[2] = NEVER;     /* hart->deadline */
-byte armed[2] = NEVER;   /* its timer */
+byte armed[2] = NEVER;   /* what its timer is said to be set to */
+byte timer[2] = NEVER;
 bit idle[2], recall[2], interrupt[2];
 bit asleep[2], fills[2]; /* ghost: it does nothing until it is interrupted */
 byte left;
 /* Store buffers. */
-byte bSaved[2] = EMPTY, bIdle[2] = EMPTY, bRecall[2] = EMPTY;
+byte bSaved[2] = EMPTY, bIdle[2] = EMPTY, bRecall[2] = EMPTY, bArmed[2] = EMPTY;
 
-#define FENCE(h) (bSaved[h] == EMPTY && bIdle[h] == EMPTY && bRecall[h] == EMPTY)
+#define FENCE(h) \
+    (bSaved[h] == EMPTY && bIdle[h] == EMPTY && bRecall[h] == EMPTY && bArmed[h] == EMPTY)
 #define STORE(buffer, h, value) atomic { buffer[h] == EMPTY -> buffer[h] = value }
 #define DRAIN(buffer, h, word) atomic { buffer[h] != EMPTY -> word = buffer[h]; buffer[h] = EMPTY }
 #define TAKES_FROM(m) got = events & (m); events = events & ~(m)
@@ -89,10 +93,11 @@ end: do
     :: DRAIN(bSaved, h, saved)
     :: DRAIN(bIdle, h, idle[h])
     :: DRAIN(bRecall, h, recall[h])
+    :: DRAIN(bArmed, h, armed[h])
     od
 }
 
-inline tell(other) { /* rows_wake, of one hart */
+inline tell(other) { /* slice_wake, of one hart */
     if
 #ifdef IDLE_ONLY
     :: row[other] && idle[other] ->
@@ -110,11 +115,23 @@ inline slice_look() { /* the lowest hart that has a row of it */
     if
     :: deadline == NEVER
     :: deadline != NEVER && row[0] -> due[0] = 1;
-        if :: idle[0] || fills[0] -> interrupt[0] = 1 :: else fi
+        if :: armed[0] > 1 -> interrupt[0] = 1 :: else fi
     :: deadline != NEVER && !row[0] && row[1] -> due[1] = 1;
-        if :: idle[1] || fills[1] -> interrupt[1] = 1 :: else fi
+        if :: armed[1] > 1 -> interrupt[1] = 1 :: else fi
     :: else
     fi
+}
+
+inline slice_arm(h) {
+#ifndef ARMED_LATE
+    STORE(bArmed, h, NEVER);
+#ifndef NO_ARM_FENCE
+    FENCE(h);
+#endif
+#endif
+    first = due[h];
+    STORE(bArmed, h, first);
+    atomic { timer[h] = first; first = NEVER }
 }
 
 /* Who claimed a sleeper answers it; `m` was read before the claim. */
@@ -218,7 +235,7 @@ inline wait_sleep(h) {
     elsewhere[0] = 0; elsewhere[1] = 0;
 #else
 #ifndef DEADLINE_SILENT
-    if :: first != NEVER && !row[h] -> slice_look() :: else fi; /* deadline_tell */
+    if :: first != NEVER && !row[h] -> slice_look() :: else fi;
 #endif
 #endif
     first = NEVER;
@@ -272,8 +289,8 @@ fill:
             fills[h] = 1;
             do
             :: true ->
-                armed[h] = due[h];
-endFills:       atomic { interrupt[h] || armed[h] <= now -> interrupt[h] = 0; armed[h] = NEVER }
+                slice_arm(h);
+endFills:       atomic { interrupt[h] || timer[h] <= now -> interrupt[h] = 0; timer[h] = NEVER }
                 if :: due[h] <= now -> hart_deadlines(h) :: else fi;
                 if :: recall[h] && bRecall[h] != 0 -> break :: else fi
             od;
@@ -288,12 +305,12 @@ endFills:       atomic { interrupt[h] || armed[h] <= now -> interrupt[h] = 0; ar
                 if
                 :: !claimed ->
 #ifndef NOT_ARMED
-                    armed[h] = due[h];
+                    slice_arm(h);
 #endif
                     asleep[h] = 1;
 endSleeps:          atomic {
-                        interrupt[h] || armed[h] <= now ->
-                        interrupt[h] = 0; armed[h] = NEVER; asleep[h] = 0
+                        interrupt[h] || timer[h] <= now ->
+                        interrupt[h] = 0; timer[h] = NEVER; asleep[h] = 0
                     }
                 :: else
                 fi

@@ -32,9 +32,10 @@ def sizes(rows):
 def is_old(name, told, measured):
     """
     A figure in docs/ may differ by 2 %, or by 2 instructions.  When in a tick a
-    sleeper is due, and what else then, depends on the length of every program.
+    sleeper is due, and what else then, depends on the length of every program; a
+    disk works in the host's time.
     """
-    share = 0.25 if name.startswith("wake_latency") else 0.02
+    share = 0.25 if name.startswith(("wake_latency", "disk_")) else 0.02
     return abs(told - measured) > max(2, share * measured)
 
 
@@ -86,7 +87,7 @@ def test_wake_ups_come_in_time(rows):
 def test_figures_are_the_same_in_every_run(rows):
     again = bench.measure("kernel")
     for name, row in rows.items():
-        if name != "irq_off_max":  # the other kernel's
+        if name in again and name != "irq_off_max":  # the other kernel's
             assert again[name][0] == row["instructions"], name
 
 

@@ -15,7 +15,7 @@ static uint64_t memory, first;
 
 static void number_checks(void) {
     static const uint64_t numbers[] = {
-        -10ul, -11ul, -64ul,     EXO_CALL_COUNT, 19,        31,        32,        63,
+        -10ul, -11ul, -64ul,     EXO_CALL_COUNT, 30,        31,        32,        63,
         255,   256,   1ul << 31, 1ul << 32,      1ul << 60, 1ul << 61, 1ul << 63, KERNEL_ADDRESS};
     uint64_t arguments[7] = {0}, registers[32];
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)

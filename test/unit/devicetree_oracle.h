@@ -24,6 +24,11 @@ struct oracle {
     struct devicetree tree;
     bool boot_hart_found;
     uint32_t used_wanted; /* ranges in use, those beyond the array included */
+    uint32_t hart;        /* whose node was the last one */
+    uint64_t phandle[EXO_HARTS_MAX];
+    int plic;                   /* node */
+    struct exo_device *devices; /* all that are on the list, in the tree's order */
+    uint32_t devices_wanted;
 };
 
 /*
@@ -60,8 +65,7 @@ static inline uint64_t oracle_number(const void *fdt, int node, const char *name
                                      uint64_t otherwise) {
     int length;
     const void *value = fdt_getprop(fdt, node, name, &length);
-    if (value == NULL) return otherwise;
-    return length == 4 || length == 8 ? oracle_words(value, length / 4) : 0;
+    return value == NULL || length < 4 ? otherwise : oracle_words(value, length < 8 ? 1 : 2);
 }
 
 static inline bool oracle_has(const void *fdt, int node, const char *name, const char *string) {
@@ -95,7 +99,8 @@ static inline bool oracle_device(const void *fdt, int node, uint64_t *address) {
         int length;
         if (fdt_getprop(fdt, around, "ranges", &length) == NULL || length != 0) return false;
     }
-    return oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, 0, address, &size);
+    return oracle_is_enabled(fdt, node) && oracle_reg(fdt, node, 0, address, &size) &&
+           *address != 0 && *address >> 56 == 0;
 }
 
 static inline void oracle_bank(struct exo_info *facts, uint64_t address, uint64_t size) {
@@ -128,6 +133,7 @@ static inline void oracle_hart(struct oracle *oracle, int node) {
     const void *fdt = oracle->fdt;
     uint64_t id;
     uint64_t size;
+    oracle->hart = EXO_HARTS_MAX;
     if (!oracle_has(fdt, node, "device_type", "cpu") || !oracle_is_enabled(fdt, node) ||
         fdt_getprop(fdt, node, "mmu-type", NULL) == NULL ||
         oracle_has(fdt, node, "mmu-type", "riscv,none") || !oracle_reg(fdt, node, 0, &id, &size))
@@ -145,6 +151,8 @@ static inline void oracle_hart(struct oracle *oracle, int node) {
             sstc |= length - at > 4 && memcmp(copy + at, "sstc", 5) == 0;
         free(copy);
     }
+    sstc |= oracle_has(fdt, node, "riscv,isa-extensions", "sstc");
+    has_double |= oracle_has(fdt, node, "riscv,isa-extensions", "d");
     uint32_t index = facts->hart_count;
     if (id == oracle->boot_hart) {
         oracle->boot_hart_found = true;
@@ -154,53 +162,68 @@ static inline void oracle_hart(struct oracle *oracle, int node) {
     } else {
         return;
     }
+    oracle->hart = index;
     facts->hart[index].id = id;
     facts->hart[index].flags = (sstc ? EXO_HART_SSTC : 0) | (has_double ? EXO_HART_FLOAT : 0);
 }
 
-static inline void oracle_uart(const void *fdt, int node, struct devicetree *tree) {
-    bool sifive = oracle_has(fdt, node, "compatible", "sifive,uart0");
-    bool ns16550 = oracle_has(fdt, node, "compatible", "ns16550a") ||
-                   oracle_has(fdt, node, "compatible", "snps,dw-apb-uart");
-    uint64_t shift = oracle_number(fdt, node, "reg-shift", sifive ? 2 : 0);
-    uint64_t width = oracle_number(fdt, node, "reg-io-width", sifive ? 4 : 1);
-    uint64_t address;
-    if (!(sifive || ns16550) || !oracle_device(fdt, node, &address) || address == 0 || shift > 4 ||
-        !(width == 1 || (width == 4 && shift >= 2)) || address % width != 0 ||
-        address % 4096 + (8ull << shift) > 4096)
-        return;
-    tree->uart.kind = sifive ? UART_SIFIVE : UART_NS16550;
-    tree->uart.address = address;
-    tree->uart.shift = (uint32_t)shift;
-    tree->uart.width = (uint32_t)width;
+static inline void oracle_device_add(struct oracle *oracle, int node, uint32_t kind) {
+    const void *fdt = oracle->fdt;
+    bool sifive = kind == EXO_DEVICE_SIFIVE_UART, uart = sifive || kind == EXO_DEVICE_NS16550;
+    struct exo_device device = {.kind = kind};
+    if (!oracle_device(fdt, node, &device.address)) return;
+    int length;
+    const void *line = fdt_getprop(fdt, node, "interrupts", &length);
+    if (line != NULL && length >= 4) device.line = fdt32_ld(line);
+    device.shift = (uint32_t)oracle_number(fdt, node, "reg-shift", sifive ? 2 : 0);
+    device.width = (uint32_t)oracle_number(fdt, node, "reg-io-width", sifive ? 4 : uart ? 1 : 0);
+    oracle->devices =
+        realloc(oracle->devices, (oracle->devices_wanted + 1) * sizeof(*oracle->devices));
+    oracle->devices[oracle->devices_wanted++] = device;
 }
 
-/* The last name in a path of at most `bytes`, before the settings of the line. */
-static inline char *oracle_name(const char *path, size_t bytes) {
-    char *name = strndup(path, bytes);
-    name[strcspn(name, ":")] = '\0';
-    char *slash = strrchr(name, '/');
-    if (slash != NULL) memmove(name, slash + 1, strlen(slash));
-    return name;
-}
-
-/* The console is the first device that has the name behind stdout-path and that uart.c knows. */
-static inline void oracle_stdout(const void *fdt, const char *path, int aliases,
-                                 struct devicetree *tree) {
-    char *name = oracle_name(path, strlen(path));
-    if (*path != '/') {
-        int bytes = 0;
-        const char *value = aliases < 0 ? NULL : fdt_getprop(fdt, aliases, name, &bytes);
-        free(name);
-        name = oracle_name(value == NULL ? "" : value, value == NULL ? 0 : (size_t)bytes);
+/* Lines and contexts; a hart without a context has none to interrupt it. */
+static inline void oracle_plic(struct oracle *oracle) {
+    const void *fdt = oracle->fdt;
+    struct devicetree *tree = &oracle->tree;
+    tree->machine.lines = 1;
+    if (oracle->plic < 0 || !oracle_device(fdt, oracle->plic, &tree->plic)) return;
+    int length;
+    const char *entries = fdt_getprop(fdt, oracle->plic, "interrupts-extended", &length);
+    uint64_t found = 0;
+    for (int i = entries == NULL ? -1 : length / 8 - 1; i >= 0; i--) {
+        if (i >= DEVICETREE_CONTEXTS || fdt32_ld((const void *)(entries + 8 * i + 4)) != 9)
+            continue;
+        for (uint32_t hart = 0; hart < tree->machine.facts.hart_count; hart++) {
+            if (oracle->phandle[hart] != fdt32_ld((const void *)(entries + 8 * i))) continue;
+            tree->context[hart] = (uint64_t)i;
+            found |= 1ull << hart;
+        }
     }
-    int depth = -1;
-    for (int node = fdt_next_node(fdt, -1, &depth);
-         node >= 0 && depth >= 0 && tree->uart.kind == UART_NONE;
-         node = fdt_next_node(fdt, node, &depth))
-        if (depth < ORACLE_DEPTH && strcmp(fdt_get_name(fdt, node, NULL), name) == 0)
-            oracle_uart(fdt, node, tree);
-    free(name);
+    if (found + 1 != 1ull << tree->machine.facts.hart_count) return;
+    uint64_t devices = oracle_number(fdt, oracle->plic, "riscv,ndev", 0);
+    tree->machine.lines = devices >= EXO_LINES_MAX ? EXO_LINES_MAX : devices + 1;
+}
+
+/* Of the first EXO_DEVICES_MAX those that have their page for themselves, or are the kernel's. */
+static inline void oracle_devices(struct oracle *oracle) {
+    struct exo_info *facts = &oracle->tree.machine.facts;
+    for (uint32_t i = 0; i < oracle->devices_wanted && i < EXO_DEVICES_MAX; i++) {
+        struct exo_device device = oracle->devices[i];
+        bool shared = false;
+        for (uint32_t j = 0; j < oracle->devices_wanted; j++)
+            shared |= j != i && oracle->devices[j].address >> 12 == device.address >> 12;
+        if (shared && device.kind != EXO_DEVICE_VIRTIO) continue;
+        if (device.line >= oracle->tree.machine.lines) device.line = 0;
+        uint32_t place = 0;
+        while (place < facts->device_count && facts->device[place].address <= device.address)
+            place++;
+        memmove(&facts->device[place + 1], &facts->device[place],
+                (facts->device_count++ - place) * sizeof(device));
+        facts->device[place] = device;
+    }
+    free(oracle->devices);
+    oracle->devices = NULL;
 }
 
 /* Fill oracle->tree from a blob to which the oracle applies; false if the reader must refuse it. */
@@ -210,6 +233,8 @@ static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracl
     memset(oracle, 0, sizeof(*oracle));
     oracle->fdt = fdt;
     oracle->boot_hart = boot_hart;
+    oracle->hart = EXO_HARTS_MAX;
+    oracle->plic = -1;
     facts->hart_count = 1;
     machine->used_count = oracle->used_wanted = MACHINE_OTHER;
     uint64_t address;
@@ -218,9 +243,7 @@ static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracl
         fdt_get_mem_rsv(fdt, i, &address, &size);
         oracle_used(oracle, address, size);
     }
-    char *stdout_path = NULL;
     char top[64] = "";
-    int aliases = -1;
     int depth = -1;
     for (int node = fdt_next_node(fdt, -1, &depth); node >= 0 && depth >= 0;
          node = fdt_next_node(fdt, node, &depth)) {
@@ -228,16 +251,10 @@ static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracl
         if (depth == 1) snprintf(top, sizeof(top), "%s", name);
         if (depth >= ORACLE_DEPTH) continue;
         if (depth == 1 && strcmp(top, "chosen") == 0) {
-            int length = 0;
-            const char *path = fdt_getprop(fdt, node, "stdout-path", &length);
-            free(stdout_path);
-            stdout_path = path == NULL ? NULL : strndup(path, (size_t)length);
             machine->archive_address = oracle_number(fdt, node, "linux,initrd-start", 0);
             uint64_t end = oracle_number(fdt, node, "linux,initrd-end", 0);
             facts->archive_bytes =
                 machine->archive_address < end ? end - machine->archive_address : 0;
-        } else if (depth == 1 && strcmp(top, "aliases") == 0) {
-            aliases = node;
         } else if (depth == 1 && strcmp(top, "cpus") == 0) {
             facts->timebase_hz = oracle_number(fdt, node, "timebase-frequency", 0);
         } else if (depth == 1 && oracle_has(fdt, node, "device_type", "memory")) {
@@ -249,14 +266,28 @@ static inline bool oracle_read(const void *fdt, uint64_t boot_hart, struct oracl
                 oracle_used(oracle, address, size);
         } else if (depth == 2 && strcmp(top, "cpus") == 0) {
             oracle_hart(oracle, node);
+        } else if (depth == 3 && strcmp(top, "cpus") == 0) {
+            if (oracle->hart < EXO_HARTS_MAX &&
+                fdt_getprop(fdt, node, "interrupt-controller", NULL) != NULL)
+                oracle->phandle[oracle->hart] = (uint32_t)oracle_number(fdt, node, "phandle", 0);
         } else if (oracle_has(fdt, node, "compatible", "sifive,test0")) {
             oracle->tree.test_device = oracle_device(fdt, node, &address) ? address : 0;
+        } else if (oracle_has(fdt, node, "compatible", "sifive,plic-1.0.0") ||
+                   oracle_has(fdt, node, "compatible", "riscv,plic0")) {
+            oracle->plic = node;
+        } else if (oracle_has(fdt, node, "compatible", "ns16550a") ||
+                   oracle_has(fdt, node, "compatible", "snps,dw-apb-uart")) {
+            oracle_device_add(oracle, node, EXO_DEVICE_NS16550);
+        } else if (oracle_has(fdt, node, "compatible", "sifive,uart0")) {
+            oracle_device_add(oracle, node, EXO_DEVICE_SIFIVE_UART);
+        } else if (oracle_has(fdt, node, "compatible", "google,goldfish-rtc")) {
+            oracle_device_add(oracle, node, EXO_DEVICE_RTC);
+        } else if (oracle_has(fdt, node, "compatible", "virtio,mmio")) {
+            oracle_device_add(oracle, node, EXO_DEVICE_VIRTIO);
         }
     }
-    if (stdout_path != NULL) {
-        oracle_stdout(fdt, stdout_path, aliases, &oracle->tree);
-        free(stdout_path);
-    }
+    oracle_plic(oracle);
+    oracle_devices(oracle);
     for (uint32_t i = 0; i < facts->bank_count; i++) {
         for (uint32_t j = i + 1; j < facts->bank_count; j++) {
             struct exo_bank *a = &facts->bank[i];
@@ -291,10 +322,14 @@ static inline const char *oracle_difference(const struct devicetree *a,
     if (m->facts.archive_bytes != n->facts.archive_bytes ||
         (m->facts.archive_bytes != 0 && m->archive_address != n->archive_address))
         return "archive";
-    if (a->uart.kind != b->uart.kind ||
-        (a->uart.kind != UART_NONE &&
-         (a->uart.address != b->uart.address || a->uart.shift != b->uart.shift ||
-          a->uart.width != b->uart.width)))
-        return "uart";
+    if (m->facts.device_count != n->facts.device_count ||
+        memcmp(m->facts.device, n->facts.device,
+               m->facts.device_count * sizeof(m->facts.device[0])) != 0)
+        return "devices";
+    if (m->lines != n->lines) return "lines";
+    if (m->lines > 1 &&
+        (a->plic != b->plic ||
+         memcmp(a->context, b->context, m->facts.hart_count * sizeof(a->context[0])) != 0))
+        return "PLIC";
     return a->test_device != b->test_device ? "test device" : NULL;
 }

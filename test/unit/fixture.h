@@ -51,6 +51,9 @@ int fixture_boot_fast(void **state);
 /* Set by a test that does the same setup again and again: calls are not followed by the walker. */
 extern bool fixture_hurries;
 
+/* init's slot of A; B is in the next one. */
+extern uint64_t fixture_slot;
+
 /* The number by which a call fills a slot of the ENV frame, or of a table. */
 uint64_t place(uint64_t index);
 

@@ -5,8 +5,8 @@
  * come from libfdt (devicetree_oracle.h) for all.  Every blob lies in a heap
  * block of just its size, so ASan sees a byte read beside it.
  *
- * EXO_QEMU_DTB may name a blob that QEMU wrote (-M virt,dumpdtb=FILE): it is
- * then read and compared too.
+ * EXO_QEMU_DTB may name a blob that QEMU wrote (-M virt,dumpdtb=FILE -smp 2): it
+ * is then read and compared too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,8 +46,9 @@ static struct blob tree_read(const char *name) {
 
 /* Read a blob, compare with libfdt if it takes the blob too, and return the reader's answer. */
 static const char *check(const void *bytes, size_t length, struct devicetree *tree) {
-    memset(tree, 0, sizeof(*tree));
-    const char *error = devicetree_read(bytes, length, BOOT_HART, tree);
+    memset(&devicetree, 0, sizeof(devicetree));
+    const char *error = devicetree_read(bytes, length, BOOT_HART);
+    *tree = devicetree;
     if (oracle_applies(bytes, length)) {
         struct oracle oracle;
         bool accepted = oracle_read(bytes, BOOT_HART, &oracle);
@@ -67,6 +68,12 @@ static void accepted(const void *bytes, size_t length, struct devicetree *tree) 
 static void range_is(struct exo_bank range, uint64_t first, uint64_t count) {
     assert_int_equal(range.first, first);
     assert_int_equal(range.count, count);
+}
+
+static void device_is(struct exo_device device, uint32_t kind, uint64_t address, uint32_t line) {
+    assert_int_equal(device.kind, kind);
+    assert_int_equal(device.address, address);
+    assert_int_equal(device.line, line);
 }
 
 static void virt_like(void **state) {
@@ -91,10 +98,16 @@ static void virt_like(void **state) {
     assert_int_equal(facts->timebase_hz, 10000000);
     assert_int_equal(machine->archive_address, 0x84200000);
     assert_int_equal(facts->archive_bytes, 0x100400);
-    assert_int_equal(tree.uart.kind, UART_NS16550);
-    assert_int_equal(tree.uart.address, 0x10000000);
-    assert_int_equal(tree.uart.shift, 0);
-    assert_int_equal(tree.uart.width, 1);
+    assert_int_equal(facts->device_count, 4);
+    device_is(facts->device[0], EXO_DEVICE_RTC, 0x101000, 11);
+    device_is(facts->device[1], EXO_DEVICE_NS16550, 0x10000000, 10);
+    device_is(facts->device[2], EXO_DEVICE_VIRTIO, 0x10001000, 1);
+    device_is(facts->device[3], EXO_DEVICE_VIRTIO, 0x10002000, 2);
+    assert_int_equal(facts->device[1].shift, 0);
+    assert_int_equal(facts->device[1].width, 1);
+    assert_int_equal(tree.plic, 0xc000000);
+    assert_int_equal(machine->lines, 97);
+    for (uint32_t i = 0; i < 4; i++) assert_int_equal(tree.context[i], 2 * ids[i] + 1);
     assert_int_equal(tree.test_device, 0x100000);
     free(blob.bytes);
 }
@@ -117,8 +130,15 @@ static void hifive_like(void **state) {
     }
     assert_int_equal(facts->timebase_hz, 1000000);
     assert_int_equal(facts->archive_bytes, 0);
-    assert_int_equal(tree.uart.kind, UART_SIFIVE);
-    assert_int_equal(tree.uart.address, 0x10010000);
+    assert_int_equal(facts->device_count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        device_is(facts->device[i], EXO_DEVICE_SIFIVE_UART, 0x10010000 + i * 0x1000, 4 + i);
+        assert_int_equal(facts->device[i].shift, 2);
+        assert_int_equal(facts->device[i].width, 4);
+    }
+    assert_int_equal(tree.plic, 0xc000000);
+    assert_int_equal(machine->lines, 54);
+    for (uint32_t i = 0; i < 4; i++) assert_int_equal(tree.context[i], 2 * facts->hart[i].id);
     assert_int_equal(tree.test_device, 0);
     free(blob.bytes);
 }
@@ -141,10 +161,13 @@ static void visionfive_like(void **state) {
     assert_int_equal(facts->timebase_hz, 4000000);
     assert_int_equal(machine->archive_address, 0x46100000);
     assert_int_equal(facts->archive_bytes, 0x800000);
-    assert_int_equal(tree.uart.kind, UART_NS16550);
-    assert_int_equal(tree.uart.address, 0x10000000);
-    assert_int_equal(tree.uart.shift, 2);
-    assert_int_equal(tree.uart.width, 4);
+    assert_int_equal(facts->device_count, 2);
+    device_is(facts->device[0], EXO_DEVICE_NS16550, 0x10000000, 32);
+    device_is(facts->device[1], EXO_DEVICE_NS16550, 0x12020000, 0); /* line 128 is too many */
+    assert_int_equal(facts->device[0].shift, 2);
+    assert_int_equal(facts->device[0].width, 4);
+    assert_int_equal(machine->lines, EXO_LINES_MAX);
+    for (uint32_t i = 0; i < 4; i++) assert_int_equal(tree.context[i], 2 * facts->hart[i].id);
     assert_int_equal(tree.test_device, 0);
     free(blob.bytes);
 }
@@ -155,14 +178,9 @@ static void qemu_tree(void **state) {
     if (path == NULL) skip();
     struct devicetree tree;
     struct blob blob = file_read(path);
-    memset(&tree, 0, sizeof(tree));
-    struct oracle oracle;
-    uint64_t boot_hart = 0;
-    assert_true(oracle_applies(blob.bytes, blob.length));
-    assert_true(oracle_read(blob.bytes, boot_hart, &oracle));
-    assert_null(devicetree_read(blob.bytes, blob.length, boot_hart, &tree));
-    assert_null(oracle_difference(&tree, &oracle.tree));
-    assert_int_not_equal(tree.uart.kind, UART_NONE);
+    accepted(blob.bytes, blob.length, &tree);
+    assert_int_not_equal(tree.machine.facts.device_count, 0);
+    assert_int_not_equal(tree.machine.lines, 1);
     free(blob.bytes);
 }
 
@@ -210,7 +228,7 @@ static struct blob structure_last(struct blob blob) {
 /* Blocks that lie or end where they must not; each case leaves the rest of the blob as it was. */
 static void broken_blocks(void **state) {
     (void)state;
-    static const char outside[] = "a block of the device tree lies outside it";
+    static const char outside[] = "a block of the device tree has no end inside it";
     static const char broken[] = "the structure of the device tree is broken";
     struct devicetree tree;
     struct blob blob = structure_last(tree_read("hifive-like"));
@@ -221,6 +239,8 @@ static void broken_blocks(void **state) {
     accepted(blob.bytes, blob.length, &tree);
 
     fdt_set_size_dt_struct(blob.bytes, structure + 4096);
+    assert_string_equal(check(blob.bytes, blob.length, &tree), outside);
+    fdt_set_size_dt_struct(blob.bytes, structure + 4);
     assert_string_equal(check(blob.bytes, blob.length, &tree), outside);
     fdt_set_size_dt_struct(blob.bytes, structure - 1);
     assert_string_equal(check(blob.bytes, blob.length, &tree), outside);
@@ -241,8 +261,7 @@ static void broken_blocks(void **state) {
     fdt32_st(end, FDT_END);
 
     *last_name = 'x';
-    assert_string_equal(check(blob.bytes, blob.length, &tree),
-                        "the last name in the device tree has no end");
+    assert_string_equal(check(blob.bytes, blob.length, &tree), outside);
     *last_name = '\0';
     fdt_set_version(blob.bytes, 16);
     assert_string_equal(check(blob.bytes, blob.length, &tree),
@@ -303,8 +322,9 @@ static void unaligned(void **state) {
     accepted(blob.bytes, blob.length, &tree);
     char *shifted = malloc(blob.length + 1);
     memcpy(shifted + 1, blob.bytes, blob.length);
-    memset(&moved, 0, sizeof(moved));
-    assert_null(devicetree_read(shifted + 1, blob.length, BOOT_HART, &moved));
+    memset(&devicetree, 0, sizeof(devicetree));
+    assert_null(devicetree_read(shifted + 1, blob.length, BOOT_HART));
+    moved = devicetree;
     assert_null(oracle_difference(&tree, &moved));
     free(shifted);
     free(blob.bytes);
@@ -318,11 +338,23 @@ struct plan {
     uint32_t depth;        /* nodes within each other in /soc */
     uint64_t more_address; /* one more bank */
     uint64_t more_size;
-    const char *stdout_path;
-    const char *alias;   /* of serial0 */
-    uint32_t soc_offset; /* not 0: /soc sees its children at another address */
-    uint32_t width;      /* of the UART's registers, 4 bytes apart */
+    const struct node *devices; /* in /soc, up to one without a name */
+    uint32_t soc_offset;        /* not 0: /soc sees its children at another address */
+    bool extensions;            /* riscv,isa-extensions instead of riscv,isa */
+    uint32_t lines;             /* riscv,ndev; 0: there is no PLIC */
+    const char *plic_status;
+    uint32_t before;  /* contexts before those of harts that have one, two a hart, S-mode second */
+    uint32_t without; /* this hart has no context */
 };
+
+struct node {
+    const char *compatible;
+    uint64_t address;
+    uint32_t line; /* 0: no such property */
+    const char *status;
+};
+
+#define PHANDLE 100 /* of hart 0's interrupt controller */
 
 static void reg(void *fdt, uint64_t address, uint64_t size) {
     fdt64_t value[2] = {cpu_to_fdt64(address), cpu_to_fdt64(size)};
@@ -331,6 +363,26 @@ static void reg(void *fdt, uint64_t address, uint64_t size) {
 
 static void text(void *fdt, const char *name, const char *value) {
     if (value != NULL) fdt_property(fdt, name, value, (int)strlen(value) + 1);
+}
+
+static void plic(void *fdt, const struct plan *plan) {
+    fdt32_t *contexts = calloc(2, (plan->before + 2 * plan->harts) * sizeof(*contexts));
+    uint32_t count = plan->before;
+    for (uint32_t i = 1; i <= plan->harts; i++) {
+        if (i == plan->without) continue;
+        for (uint32_t mode = 0; mode < 2; mode++, count++) {
+            contexts[2 * count] = cpu_to_fdt32(PHANDLE + i);
+            contexts[2 * count + 1] = cpu_to_fdt32(mode == 1 ? 9 : i % 2 == 0 ? 11 : 0xffffffff);
+        }
+    }
+    fdt_begin_node(fdt, "plic");
+    fdt_property_string(fdt, "compatible", "riscv,plic0");
+    reg(fdt, 0xc000000, 0x400000);
+    fdt_property_u32(fdt, "riscv,ndev", plan->lines);
+    fdt_property(fdt, "interrupts-extended", contexts, (int)(count * 2 * sizeof(*contexts)));
+    text(fdt, "status", plan->plic_status);
+    fdt_end_node(fdt);
+    free(contexts);
 }
 
 static struct blob build(const struct plan *plan) {
@@ -375,6 +427,17 @@ static struct blob build(const struct plan *plan) {
         fdt_property_string(fdt, "device_type", "cpu");
         fdt_property_string(fdt, "mmu-type", "riscv,sv39");
         fdt_property_u32(fdt, "reg", i);
+        if (plan->extensions)
+            fdt_property(fdt, "riscv,isa-extensions", "i\0m\0sstc\0d", 11);
+        else
+            fdt_property_string(fdt, "riscv,isa", "rv64imac_sstca_zd");
+        fdt_begin_node(fdt, "cache"); /* has a phandle, and is no interrupt controller */
+        fdt_property_u32(fdt, "phandle", 1);
+        fdt_end_node(fdt);
+        fdt_begin_node(fdt, "interrupt-controller");
+        fdt_property(fdt, "interrupt-controller", NULL, 0);
+        fdt_property_u32(fdt, "phandle", PHANDLE + i);
+        fdt_end_node(fdt);
         fdt_end_node(fdt);
     }
     fdt_end_node(fdt);
@@ -387,27 +450,20 @@ static struct blob build(const struct plan *plan) {
     } else {
         fdt_property(fdt, "ranges", NULL, 0);
     }
-    fdt_begin_node(fdt, "serial@1000");
-    fdt_property_string(fdt, "compatible", "ns16550a");
-    reg(fdt, 0x1000, 0x100);
-    fdt_property_u32(fdt, "reg-shift", 2);
-    fdt_property_u32(fdt, "reg-io-width", plan->width);
-    fdt_end_node(fdt);
-    fdt_begin_node(fdt, "odd@1@2");
-    fdt_property_string(fdt, "compatible", "ns16550a");
-    reg(fdt, 0x3000, 0x100);
-    fdt_end_node(fdt);
+    for (const struct node *node = plan->devices; node != NULL && node->compatible != NULL;
+         node++) {
+        fdt_begin_node(fdt, "device");
+        text(fdt, "compatible", node->compatible);
+        reg(fdt, node->address, 0x100);
+        if (node->line != 0) fdt_property_u32(fdt, "interrupts", node->line);
+        text(fdt, "status", node->status);
+        fdt_end_node(fdt);
+    }
+    if (plan->lines != 0) plic(fdt, plan);
     for (uint32_t i = 0; i < plan->depth; i++) fdt_begin_node(fdt, "deeper");
     fdt_property_string(fdt, "compatible", "sifive,test0");
     reg(fdt, 0x2000, 0x1000);
     for (uint32_t i = 0; i < plan->depth; i++) fdt_end_node(fdt);
-    fdt_end_node(fdt);
-    /* After all that they speak of, unlike in the trees of dts/. */
-    fdt_begin_node(fdt, "chosen");
-    text(fdt, "stdout-path", plan->stdout_path);
-    fdt_end_node(fdt);
-    fdt_begin_node(fdt, "aliases");
-    text(fdt, "serial0", plan->alias);
     fdt_end_node(fdt);
     fdt_end_node(fdt);
     assert_int_equal(fdt_finish(fdt), 0);
@@ -416,7 +472,6 @@ static struct blob build(const struct plan *plan) {
 }
 
 static const char *built(struct plan plan, struct devicetree *tree) {
-    if (plan.width == 0) plan.width = 1;
     struct blob blob = build(&plan);
     assert_true(oracle_applies(blob.bytes, blob.length));
     const char *error = check(blob.bytes, blob.length, tree);
@@ -454,9 +509,9 @@ static void what_is_missing(void **state) {
     assert_string_equal(built((struct plan){.harts = 2}, &tree), "the device tree names no memory");
     assert_string_equal(built((struct plan){.banks = 1}, &tree),
                         "the boot hart is not an enabled hart with an MMU in the device tree");
-    assert_string_equal(devicetree_read("not a device tree at all, but long enough", 42, 0, &tree),
+    assert_string_equal(devicetree_read("not a device tree at all, but long enough", 42, 0),
                         "there is no device tree");
-    assert_string_equal(devicetree_read("", 0, 0, &tree), "there is no device tree");
+    assert_string_equal(devicetree_read("", 0, 0), "there is no device tree");
 }
 
 static void odd_banks(void **state) {
@@ -486,48 +541,98 @@ static void odd_banks(void **state) {
     assert_int_equal(tree.machine.facts.bank_count, 2);
 }
 
-static enum uart_kind console(const char *stdout_path, const char *alias, uint32_t soc_offset,
-                              uint32_t width) {
+/* Which devices programs are told of: the addresses, ascending. */
+static void devices_are(struct plan plan, const struct node *devices, const uint64_t *addresses,
+                        uint32_t count) {
     struct devicetree tree;
-    struct plan plan = {.harts = 1,
-                        .banks = 1,
-                        .stdout_path = stdout_path,
-                        .alias = alias,
-                        .soc_offset = soc_offset,
-                        .width = width};
+    plan.harts = plan.banks = 1;
+    plan.devices = devices;
     assert_null(built(plan, &tree));
-    return tree.uart.kind;
+    assert_int_equal(tree.machine.facts.device_count, count);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(tree.machine.facts.device[i].address, addresses[i]);
 }
 
-static void console_paths(void **state) {
+static void devices_and_pages(void **state) {
     (void)state;
-    static const char *const good[] = {"/soc/serial@1000", "/serial@1000",
-                                       "/soc/serial@1000:115200n8", "/soc/odd@1@2"};
-    static const char *const bad[] = {"/",
-                                      "",
-                                      ":9600",
-                                      "/soc",
-                                      "/soc/seri",
-                                      "/soc/serial",
-                                      "/soc/serial@1",
-                                      "/soc/serial@1000/",
-                                      "/soc/serial@1000/x",
-                                      "serial1",
-                                      "serial",
-                                      "/soc/serial@1000x",
-                                      "/soc/odd@1",
-                                      "serial@1000"};
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        assert_int_equal(console(good[i], NULL, 0, 1), UART_NS16550);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_int_equal(console(bad[i], "/soc/serial@1000", 0, 1), UART_NONE);
-    assert_int_equal(console(NULL, NULL, 0, 1), UART_NONE);
-    assert_int_equal(console("serial0:9600", "/soc/serial@1000", 0, 4), UART_NS16550);
-    assert_int_equal(console("serial0", "serial0", 0, 4), UART_NONE);
-    assert_int_equal(console("serial0", NULL, 0, 4), UART_NONE);
-    /* Not where reg says, or not as the driver can read it: better none. */
-    assert_int_equal(console("/soc/serial@1000", NULL, 0x1000, 1), UART_NONE);
-    assert_int_equal(console("/soc/serial@1000", NULL, 0, 2), UART_NONE);
+    const struct node devices[] = {
+        {"ns16550a", 0x3000, 0, NULL},
+        {"snps,dw-apb-uart", 0x1000, 0, "ok"},
+        {"google,goldfish-rtc", 0x5000, 0, NULL},
+        {"virtio,mmio", 0x7000, 0, "okay"},
+        {"ns16550a", 0x9000, 0, "disabled"},
+        {"ns16550", 0xa000, 0, NULL},
+        {"virtio,mmio", 0x7200, 0, NULL}, /* the kernel's own may share a page */
+        {"ns16550a", 0x3100, 0, NULL},    /* others may not, and there may be more than two */
+        {"sifive,uart0", 0x3200, 0, NULL},
+        {"ns16550a", 0x7800, 0, NULL},
+        {"ns16550a", 0, 0, NULL},
+        {"ns16550a", 1ull << 56, 0, NULL},
+        {"ns16550a", (1ull << 56) - 4096, 0, NULL},
+        {NULL, 0, 0, NULL}};
+    static const uint64_t left[] = {0x1000, 0x5000, 0x7000, 0x7200, (1ull << 56) - 4096};
+    devices_are((struct plan){0}, devices, left, 5);
+    devices_are((struct plan){.soc_offset = 0x1000}, devices, NULL, 0); /* not where reg says */
+}
+
+static void devices_at_their_limit(void **state) {
+    (void)state;
+    struct node devices[EXO_DEVICES_MAX + 2] = {{0}};
+    uint64_t addresses[EXO_DEVICES_MAX];
+    for (uint32_t i = 0; i < EXO_DEVICES_MAX; i++) {
+        devices[EXO_DEVICES_MAX - 1 - i] = (struct node){"ns16550a", (i + 1) * 4096ul, 0, NULL};
+        addresses[i] = (i + 1) * 4096ul;
+    }
+    devices_are((struct plan){0}, devices, addresses, EXO_DEVICES_MAX);
+    /* One more is left out, but its page is nobody's. */
+    devices[EXO_DEVICES_MAX] = (struct node){"virtio,mmio", 64, 0, NULL};
+    devices_are((struct plan){0}, devices, addresses, EXO_DEVICES_MAX);
+    devices[EXO_DEVICES_MAX].address = 4096 + 256;
+    devices_are((struct plan){0}, devices, addresses + 1, EXO_DEVICES_MAX - 1);
+}
+
+static void lines_are(struct plan plan, uint64_t lines, uint32_t line) {
+    const struct node devices[] = {{"ns16550a", 0x1000, line, NULL}, {NULL, 0, 0, NULL}};
+    struct devicetree tree;
+    plan.harts = 3;
+    plan.banks = 1;
+    plan.devices = devices;
+    assert_null(built(plan, &tree));
+    assert_int_equal(tree.machine.lines, lines);
+    assert_int_equal(tree.machine.facts.device[0].line, line < lines ? line : 0);
+    if (lines == 1) return;
+    assert_int_equal(tree.plic, 0xc000000);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(tree.context[i],
+                         plan.before + 2 * (tree.machine.facts.hart[i].id - 1) + 1);
+}
+
+static void lines_and_contexts(void **state) {
+    (void)state;
+    lines_are((struct plan){.lines = 8}, 9, 8);
+    lines_are((struct plan){.lines = 8}, 9, 9);
+    lines_are((struct plan){.lines = 8, .before = 3}, 9, 1);
+    lines_are((struct plan){.lines = EXO_LINES_MAX - 2}, EXO_LINES_MAX - 1, EXO_LINES_MAX - 2);
+    lines_are((struct plan){.lines = EXO_LINES_MAX}, EXO_LINES_MAX, EXO_LINES_MAX);
+    lines_are((struct plan){.lines = UINT32_MAX}, EXO_LINES_MAX, UINT32_MAX);
+    /* The last context that there may be, and one more. */
+    lines_are((struct plan){.lines = 8, .before = DEVICETREE_CONTEXTS - 6}, 9, 1);
+    lines_are((struct plan){.lines = 8, .before = DEVICETREE_CONTEXTS - 5}, 1, 1);
+    lines_are((struct plan){.lines = 8, .without = 1}, 1, 1);
+    lines_are((struct plan){.lines = 8, .without = 3}, 1, 1);
+    lines_are((struct plan){.lines = 8, .plic_status = "okay"}, 9, 1);
+    lines_are((struct plan){.lines = 8, .plic_status = "disabled"}, 1, 1);
+    lines_are((struct plan){.lines = 8, .soc_offset = 0x1000}, 1, 0);
+    lines_are((struct plan){.lines = 0}, 1, 1);
+}
+
+static void hart_extensions(void **state) {
+    (void)state;
+    struct devicetree tree;
+    assert_null(built((struct plan){.harts = 1, .banks = 1}, &tree));
+    assert_int_equal(tree.machine.facts.hart[0].flags, 0);
+    assert_null(built((struct plan){.harts = 1, .banks = 1, .extensions = true}, &tree));
+    assert_int_equal(tree.machine.facts.hart[0].flags, EXO_HART_SSTC | EXO_HART_FLOAT);
 }
 
 static void deep_nodes(void **state) {
@@ -539,13 +644,15 @@ static void deep_nodes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(virt_like),       cmocka_unit_test(hifive_like),
-        cmocka_unit_test(visionfive_like), cmocka_unit_test(qemu_tree),
-        cmocka_unit_test(truncated),       cmocka_unit_test(broken_blocks),
-        cmocka_unit_test(corrupt_words),   cmocka_unit_test(corrupt_bytes),
-        cmocka_unit_test(unaligned),       cmocka_unit_test(counts_at_their_limits),
-        cmocka_unit_test(what_is_missing), cmocka_unit_test(odd_banks),
-        cmocka_unit_test(console_paths),   cmocka_unit_test(deep_nodes),
+        cmocka_unit_test(virt_like),          cmocka_unit_test(hifive_like),
+        cmocka_unit_test(visionfive_like),    cmocka_unit_test(qemu_tree),
+        cmocka_unit_test(truncated),          cmocka_unit_test(broken_blocks),
+        cmocka_unit_test(corrupt_words),      cmocka_unit_test(corrupt_bytes),
+        cmocka_unit_test(unaligned),          cmocka_unit_test(counts_at_their_limits),
+        cmocka_unit_test(what_is_missing),    cmocka_unit_test(odd_banks),
+        cmocka_unit_test(devices_and_pages),  cmocka_unit_test(devices_at_their_limit),
+        cmocka_unit_test(lines_and_contexts), cmocka_unit_test(hart_extensions),
+        cmocka_unit_test(deep_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

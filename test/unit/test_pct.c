@@ -485,6 +485,8 @@ enum { RUNNING, PREEMPTED, WAITING, CALLED_ON, SERVER_PLACES };
  * A has called B, which is at one of these places; C, the third in the chain, is
  * CROWD(0).  init's slot 9 names B with CALL.
  */
+static uint64_t low_bits; /* of the handle through which A calls: they name nothing */
+
 static void served(unsigned where) {
     people(2);
     introduce(A_SLOT, B_SLOT, SERVER, EXO_ENV_CALL);
@@ -499,7 +501,7 @@ static void served(unsigned where) {
     settle();
     assert_int_equal(JOB(0, slice_bind, handle(0, 1), 2 * EXO_ROWS, EXO_UNBIND), 0);
     assert_int_equal(JOB(0, slice_bind, handle(0, CALM), EXO_ROWS + 1, EXO_UNBIND), 0);
-    call_words(1, handle(1, SERVER), 1);
+    call_words(1, handle(1, SERVER) | low_bits, 1);
     assert_int_equal(runs(1), B);
     if (where == PREEMPTED) {
         assert_int_equal(JOB(0, slice_bind, handle(0, CALM), EXO_ROWS, EXO_UNBIND), 0);
@@ -655,7 +657,9 @@ static void a_dead_clients_server_goes_on(void **state) {
 /* The capability through which it called is cut. */
 static void a_cut_name_breaks_the_call(void **state) {
     for (unsigned where = RUNNING; where < SERVER_PLACES; where++) {
+        low_bits = where & 1 ? 0x55 : 0;
         served(where);
+        low_bits = 0;
         assert_int_equal(JOB(0, cap_revoke, handle(0, B_SLOT), B, 0), 0);
         IS(B, state_of(B) | EXO_FLAG_INCALL);
         uint64_t hart = let_run(A, A_SLOT);

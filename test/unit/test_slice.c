@@ -687,6 +687,36 @@ static void an_idle_hart_is_told(void **state) {
     assert_true(!runs(1) != !runs(2)); /* one of them */
 }
 
+/* Each of two harts fills the other's owner's row: then neither has anything to tell the other. */
+static void harts_do_not_recall_each_other_for_ever(void **state) {
+    (void)state;
+    crowd(2);
+    for (uint64_t turn = 0; turn < 2; turn++) {
+        for (uint64_t n = 0; n < 2; n++) {
+            uint64_t hart = n == turn ? 2 : 1;
+            GOOD(0, slice_bind, handle(0, hart == 1 ? CALM : 1), hart * EXO_ROWS + n,
+                 handle(0, CROWD_SLOT + n));
+        }
+        settle();
+        assert_true(runs(1) == CROWD(1) && runs(2) == CROWD(0));
+    }
+    CALL(1, wait, 1, EXO_NEVER);
+    CALL(2, wait, 1, EXO_NEVER);
+    assert_int_equal(runs(1) | runs(2), 0);
+    GOOD(0, notify, handle(0, CROWD_SLOT), 1);
+    host_continue(1); /* takes CROWD(0), to fill CROWD(1)'s row */
+    host_continue(2);
+    assert_int_equal(runs(1), CROWD(0));
+    GOOD(0, notify, handle(0, CROWD_SLOT + 1), 1);
+    host_continue(2);
+    assert_int_equal(runs(2), CROWD(1));
+    for (unsigned i = 0; i < 20; i++)
+        for (uint64_t hart = 1; hart < 3; hart++)
+            if (host_models[hart].ipi) host_interrupt(hart);
+    assert_false(told(1) || told(2));
+    walk_is_good();
+}
+
 static void floating_point_goes_with_its_owner(void **state) {
     (void)state;
     crowd_with_rows(3);
@@ -747,6 +777,7 @@ int main(void) {
         BOTH_TESTS(a_late_timer_is_charged),
         BOTH_TESTS(only_who_can_run_it_is_told),
         BOTH_TESTS(an_idle_hart_is_told),
+        CORE_TEST(harts_do_not_recall_each_other_for_ever),
         BOTH_TESTS(floating_point_goes_with_its_owner),
     };
     return cmocka_run_group_tests_name("slice", tests, NULL, NULL);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests of page tables: link, map, unmap, protect, harvest (exo/space.c, exo/sweep.c). */
+#include <string.h>
+
 #include "fixture.h"
 
 #define RW (EXO_PAGE_R | EXO_PAGE_W)
@@ -358,6 +360,114 @@ static void a_closing_table_takes_nothing(void **state) {
     REFUSED(NOTABLE, 1, page_map, 0, VA, handle(1, 1), FREE + 20, 1, RW);
 }
 
+/*
+ * Registers of devices: a UART, a virtio transport, both kinds in one frame, and
+ * one that is not there.  They lie so close below RAM that the words that they
+ * do not have would be in the frame before the frame table.
+ */
+#define UART (HOST_RAM_FRAME - 8)
+enum { VIRTIO = 1, MIXED, NOTHING, REGISTERS };
+
+/* A machine with devices: init's root is in the slot after its others. */
+static uint64_t devices_make(void) {
+    const struct exo_device devices[] = {
+        {.address = UART << EXO_FRAME_SHIFT, .kind = EXO_DEVICE_NS16550},
+        {.address = (UART + VIRTIO) << EXO_FRAME_SHIFT, .kind = EXO_DEVICE_VIRTIO},
+        {.address = (UART + MIXED) << EXO_FRAME_SHIFT, .kind = EXO_DEVICE_RTC},
+        {.address = ((UART + MIXED) << EXO_FRAME_SHIFT) + 0x800, .kind = EXO_DEVICE_VIRTIO},
+        {.address = NEVER << EXO_FRAME_SHIFT, .kind = EXO_DEVICE_RTC},
+    };
+    struct exo_cap *cap = slot(0, info->root_count);
+    memcpy(info->device, devices, sizeof(devices));
+    info->device_count = sizeof(devices) / sizeof(devices[0]);
+    cap_reset(cap, EXO_SLOT_LIVE);
+    cap->word |= EXO_CLASS_DEVICE << EXO_CAP_CLASS_SHIFT | (EXO_DEVICE_R | EXO_DEVICE_W)
+                                                               << EXO_CAP_RIGHTS_SHIFT;
+    cap->first = UART & ~(EXO_GROUP_FRAMES - 1ul);
+    cap->count = cap->keep = NEVER - cap->first + 1;
+    return handle(0, info->root_count++);
+}
+
+static void registers_of_devices_are_mapped(void **state) {
+    (void)state;
+    uint64_t root = devices_make(), memory = handle(0, 0);
+    const uint64_t *leaf = frame_pointer(FREE + 1);
+    space_make();
+    GOOD(0, page_map, 0, VA, root, UART, 1, RW | EXO_MAP_SOFT);
+    assert_int_equal(leaf[0], pte_leaf(UART, RW | EXO_MAP_SOFT));
+    assert_int_equal(*frame_state(FREE + 1) & EXO_TABLE_LIVE_MASK, 1);
+    REFUSED(PRESENT, 0, page_map, 0, VA, root, UART, 1, RW);
+    GOOD(0, page_protect, 0, VA, 1, EXO_PAGE_R);
+    assert_int_equal(pte_rights(leaf[0]), EXO_PAGE_R);
+    GOOD(0, page_harvest, 0, VA, 1);
+    /* Replaced by memory and back: only the memory is counted. */
+    GOOD(0, page_map, 0, VA, memory, FREE + 4, 1, RW | EXO_MAP_REPLACE);
+    assert_int_equal(*frame_word(FREE + 4), FRAME_MAP_ONE);
+    GOOD(0, page_map, 0, VA, root, UART, 1, RW | EXO_MAP_REPLACE);
+    assert_int_equal(*frame_word(FREE + 4), 0);
+    assert_int_equal(CALL(0, page_unmap, 0, VA, 1, 0x100).detail, 1);
+    assert_int_equal(*frame_word(UART), 0);
+    /* Between leaves to memory, one call each. */
+    vector(0)[0] = UART;
+    vector(0)[1] = UART + VIRTIO;
+    assert_int_equal(GOOD(0, page_map, 0, VA, root, 0, 2, RW | EXO_MAP_VECTOR), 1);
+    GOOD(0, page_map, 0, VA + PAGE, memory, FREE + 4, 2, RW);
+    assert_int_equal(CALL(0, page_unmap, 0, VA, 4, 0).detail, 3);
+    assert_int_equal(*frame_state(FREE + 1) & EXO_TABLE_LIVE_MASK, 0);
+    assert_int_equal(*frame_word(UART), 0);
+}
+
+static void device_registers_are_refused(void **state) {
+    (void)state;
+    uint64_t root = devices_make(), large = RW | EXO_MAP_LARGE;
+    space_make();
+    GOOD(0, cap_derive, root, place(5), UART, REGISTERS, EXO_DEVICE_R, 0, 0);
+    uint64_t reads = handle(0, 5);
+    REFUSED(TYPE, 0, page_map, 0, VA, root, UART + VIRTIO, 1, EXO_PAGE_R);
+    REFUSED(TYPE, 0, page_map, 0, VA, root, UART + MIXED, 1, EXO_PAGE_R);
+    REFUSED(TYPE, 0, page_map, 0, VA, root, UART + NOTHING, 1, EXO_PAGE_R);
+    REFUSED(TYPE, 0, page_map, 0, VA, root, NEVER, 1, EXO_PAGE_R);
+    REFUSED(TYPE, 0, page_map, 0, VA, root, FREE + 4, 1, EXO_PAGE_R);
+    REFUSED(RIGHTS, 0, page_map, 0, VA, root, UART, 1, EXO_PAGE_R | EXO_PAGE_X);
+    REFUSED(RIGHTS, 0, page_map, 0, VA, reads, UART, 1, RW);
+    REFUSED(RANGE, 0, page_map, 0, VA, reads, UART - 1, 1, EXO_PAGE_R);
+    REFUSED(RANGE, 0, page_map, 0, VA, reads, UART, REGISTERS + 1, EXO_PAGE_R);
+    REFUSED(RANGE, 0, page_map, 0, VA, handle(0, 0), UART, 1, EXO_PAGE_R);
+    REFUSED(RANGE, 0, page_map, 0, VA, EXO_NONE, UART, 1, EXO_PAGE_R);
+    REFUSED(ARGUMENT, 0, page_map, 0, VA, root, UART & ~511ul, 1, large);
+    REFUSED(ARGUMENT, 0, page_map, 0, VA, root, GROUP(2), 1, large);
+    /* Nothing of them is donated. */
+    REFUSED(CLASS, 0, table_link, 0, 2 * VA, 2, root, UART);
+    REFUSED(CLASS, 0, caps_add, root, UART);
+    REFUSED(CLASS, 0, env_create, root, UART, UART + 1, UART + 2, place(6));
+}
+
+static void a_cut_takes_registers_back(void **state) {
+    (void)state;
+    uint64_t root = devices_make();
+    people(2);
+    for (uint64_t n = 0; n < 2; n++) {
+        lend(A_SLOT + n, 0, FREE + 8 * n, 8, ALL_RIGHTS, 0);
+        GOOD(0, cap_derive, root, place(9 + n), UART, 1, RW, 0, 0);
+        GOOD(0, cap_derive, handle(0, 9 + n), place(8), UART, 1, RW, 0, 0);
+        GOOD(0, cap_grant, handle(0, 8), handle(0, A_SLOT + n), place(1), 0, 0);
+        tables(n + 1, 0, FREE + 8 * n);
+        GOOD(n + 1, page_map, 0, VA, handle(n + 1, 1), UART, 1, RW);
+        GOOD(n + 1, page_map, 0, VA + PAGE, handle(n + 1, 0), FREE + 8 * n + 2, 1, RW);
+    }
+    uint64_t frame;
+    assert_int_equal(JOB(0, cap_revoke, handle(0, 9), UART, 0), 0);
+    assert_true(reads_nothing(1, VA));
+    assert_true(host_touch(1, VA + PAGE, true, &frame));
+    assert_true(host_touch(2, VA, true, &frame));
+    assert_int_equal(frame, UART);
+    /* And who dies leaves none. */
+    CALL(2, exit, 0);
+    assert_int_equal(JOB(0, env_reap, B), 0);
+    assert_int_equal(*frame_word(FREE + 10), 0);
+    assert_int_equal(*frame_word(UART), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CORE_TEST(link_refuses),
@@ -375,6 +485,9 @@ int main(void) {
         CORE_TEST(an_interrupt_ends_a_run_early),
         CORE_TEST(a_parent_acts_as_its_child),
         CORE_TEST(a_closing_table_takes_nothing),
+        CORE_TEST(registers_of_devices_are_mapped),
+        CORE_TEST(device_registers_are_refused),
+        CORE_TEST(a_cut_takes_registers_back),
     };
     return cmocka_run_group_tests_name("space", tests, NULL, NULL);
 }

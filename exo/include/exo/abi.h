@@ -25,13 +25,11 @@
 #define EXO_GROUP_FRAMES 512
 #define EXO_VA_LIMIT 0x4000000000 /* user addresses are below 2^38 */
 
-/* Largest amounts of one call. */
-#define EXO_PAGES_MAX 256 /* pages of a range call */
-#define EXO_WRITE_MAX 16  /* bytes of a debug_write */
-#define EXO_DEPTH_MAX 32  /* depth of the capability tree */
-#define EXO_HARTS_MAX 32
-#define EXO_ROWS 64     /* rows of a hart's slice vector */
-#define EXO_CHAIN_MAX 8 /* calls of a chain that have not ended */
+/* Where init finds its image and the kernel's frames; libexo keeps the same places in every program. */
+#define EXO_VA_INIT 0x200000 /* first byte of init's image, and its entry */
+#define EXO_VA_INFO 0x3fd000 /* INFO, read-only */
+#define EXO_VA_ENV 0x3fe000  /* its own ENV frame, read-only */
+#define EXO_VA_CTX 0x3ff000  /* its own CTX frame */
 
 /* Time is counted in ticks of the time counter, exo_info.timebase_hz a second. */
 #define EXO_ROW_NANOSECONDS 1000000  /* a row's time in each round */
@@ -44,6 +42,16 @@
  */
 #define EXO_SELF 0
 #define EXO_UNBIND 1
+#define EXO_NONE 0 /* never a handle of anything */
+
+/* Rights of PAGE. */
+#define EXO_PAGE_R 1
+#define EXO_PAGE_W 2
+#define EXO_PAGE_X 4
+#define EXO_PAGE_DMA 8
+
+/* The cause in the exception record of an end-of-slice upcall: the timer's scause. */
+#define EXO_CAUSE_SLICE 0x8000000000000005
 
 /*
  * The table of calls: number, name, how many arguments.  Everything that needs
@@ -101,6 +109,23 @@
  *   debug_write(slot, length, bytes 0 to 7, bytes 8 to 15)
  *                            returns how many bytes were written
  *   shutdown(slot, status)
+ *   irq_bind(slot, line, events)
+ *                            the line's interrupts set these events of the
+ *                            space's leader; 0: unbind.  The line stays masked
+ *                            from an interrupt on
+ *   irq_ack(slot, line)      until here
+ *   queue_open(slot, page_slot, ring, queue, events, windows)
+ *                            slot: a BLOCK capability with entries; ring and
+ *                            queue: frames donated through page_slot; windows:
+ *                            how many handles of PAGE slots with DMA are in the
+ *                            CTX vector.  A request that ends sets the events of
+ *                            the space's leader
+ *   queue_kick(queue)        take the chains that the available ring has.  AGAIN
+ *                            with a1 = 0: there are more, call again; with a1 =
+ *                            the queue's events: they will be set.  An error with
+ *                            a1 = the refused chain's head; those before it were
+ *                            taken
+ *   queue_close(queue)       AGAIN until its requests have ended
  */
 #define EXO_CALLS(X)         \
     X(-9, pct_call_until, 7) \
@@ -129,8 +154,13 @@
     X(14, env_reap, 1)       \
     X(15, slice_bind, 3)     \
     X(16, debug_write, 4)    \
-    X(17, shutdown, 2)
-#define EXO_CALL_COUNT 18 /* numbers 0 to 17; those below zero are assembly's */
+    X(17, shutdown, 2)       \
+    X(18, irq_bind, 3)       \
+    X(19, irq_ack, 2)        \
+    X(20, queue_open, 6)     \
+    X(21, queue_kick, 1)     \
+    X(22, queue_close, 1)
+#define EXO_CALL_COUNT 23 /* numbers 0 to 22; those below zero are assembly's */
 
 #define EXO_CALL_pct_call_until -9
 #define EXO_CALL_notify -8
@@ -142,71 +172,114 @@
 #define EXO_CALL_pct_reply -2
 #define EXO_CALL_pct_call -1
 
+#ifndef __ASSEMBLER__
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Largest amounts: pages of a range call, bytes of a debug_write, depth of the
+ * capability tree, rows of a hart's slice vector, calls of a chain that have not ended.
+ */
+enum { EXO_PAGES_MAX = 256, EXO_WRITE_MAX = 16, EXO_DEPTH_MAX = 32, EXO_HARTS_MAX = 32 };
+enum { EXO_ROWS = 64, EXO_CHAIN_MAX = 8 };
+/*
+ * Interrupt lines, with line 0, which is none; entries of a disk's ring
+ * (requests in flight); descriptors of a program's virtqueue; PAGE slots that a
+ * queue's requests may use; data segments of a request; sectors of a DISCARD or
+ * WRITE_ZEROES request.
+ */
+enum { EXO_LINES_MAX = 128, EXO_DEVICES_MAX = 16, EXO_DISKS_MAX = 4, EXO_ENTRIES = 128 };
+enum { EXO_RING_SIZE = 128, EXO_WINDOWS_MAX = 8, EXO_SEGMENTS_MAX = 64, EXO_DISCARD_MAX = 0x2000 };
+enum { EXO_SECTOR_BYTES = 512 };
+
 /* Errors: number, name, text. */
-#define EXO_ERRORS(X)                                                       \
-    X(-1, AGAIN, "a bounded step was done; call again")                     \
-    X(-2, REAP, "an environment must be reaped first; a1 is its ENV frame") \
-    X(-3, SELF, "the call would kill its own caller")                       \
-    X(-4, CALL, "there is no such call")                                    \
-    X(-5, SLOT, "no such slot, or its state or generation is another")      \
-    X(-6, CLASS, "the capability is of another class")                      \
-    X(-7, RANGE, "the names are not in the range of the capability")        \
-    X(-8, RIGHTS, "the capability lacks a right")                           \
-    X(-9, DEPTH, "the capability tree would be too deep")                   \
-    X(-10, KEEP, "a promised prefix is in the way")                         \
-    X(-11, OVERLAP, "names of an exclusive class are lent already")         \
-    X(-12, ROOT, "a root capability cannot do this")                        \
-    X(-13, CHILDREN, "the capability has children or donations")            \
-    X(-14, BUSY, "something is still bound to the name")                    \
-    X(-15, NOTOPEN, "the receiver's slot is not open for the caller")       \
-    X(-16, ENV, "there is no such environment")                             \
-    X(-17, DYING, "the environment is dying")                               \
-    X(-18, STATE, "the environment is in another state")                    \
-    X(-19, ARGUMENT, "an argument is out of bounds")                        \
-    X(-20, ADDRESS, "the virtual address is unaligned or out of bounds")    \
-    X(-21, NOTABLE, "a TABLE is missing on the way to the entry")           \
-    X(-22, PRESENT, "the entry is present")                                 \
-    X(-23, ABSENT, "the entry is absent")                                   \
-    X(-24, CLOSING, "the TABLE is being emptied")                           \
-    X(-25, TYPE, "the frame is of another type")                            \
-    X(-26, FULL, "there is no room for another")                            \
-    X(-27, LOOP, "the environment is in the caller's own chain of calls")   \
-    X(-28, BROKEN, "the call was ended without an answer")                  \
-    X(-29, TIMEOUT, "the deadline of the call has passed")                  \
-    X(-30, NOCALL, "it was started again without a call")
+#define EXO_ERRORS(X)                                                                     \
+    X(-1, AGAIN, "a bounded step was done; call again")                                   \
+    X(-2, REAP, "an environment must be reaped first; a1 is its ENV frame")               \
+    X(-3, SELF, "the call would kill its own caller")                                     \
+    X(-4, CALL, "there is no such call")                                                  \
+    X(-5, SLOT, "no such slot, or its state or generation is another")                    \
+    X(-6, CLASS, "the capability is of another class")                                    \
+    X(-7, RANGE, "the names are not in the range of the capability")                      \
+    X(-8, RIGHTS, "the capability lacks a right")                                         \
+    X(-9, DEPTH, "the capability tree would be too deep")                                 \
+    X(-10, KEEP, "a promised prefix is in the way")                                       \
+    X(-11, OVERLAP, "names of an exclusive class are lent already")                       \
+    X(-12, ROOT, "a root capability cannot do this")                                      \
+    X(-13, CHILDREN, "the capability has children or donations")                          \
+    X(-14, BUSY, "something is still bound to the name")                                  \
+    X(-15, NOTOPEN, "the receiver's slot is not open for the caller")                     \
+    X(-16, ENV, "there is no such environment")                                           \
+    X(-17, DYING, "the environment is dying")                                             \
+    X(-18, STATE, "the environment is in another state")                                  \
+    X(-19, ARGUMENT, "an argument is out of bounds")                                      \
+    X(-20, ADDRESS, "the virtual address is unaligned or out of bounds")                  \
+    X(-21, NOTABLE, "a TABLE is missing on the way to the entry")                         \
+    X(-22, PRESENT, "the entry is present")                                               \
+    X(-23, ABSENT, "the entry is absent")                                                 \
+    X(-24, CLOSING, "the TABLE is being emptied")                                         \
+    X(-25, TYPE, "the frame is of another type")                                          \
+    X(-26, FULL, "there is no room for another")                                          \
+    X(-27, LOOP, "the environment is in the caller's own chain of calls")                 \
+    X(-28, BROKEN, "the call was ended without an answer")                                \
+    X(-29, TIMEOUT, "the deadline of the call has passed")                                \
+    X(-30, NOCALL, "it was started again without a call")                                 \
+    X(-31, QUEUE, "the frame is no open queue of the space")                              \
+    X(-32, INDEX, "the available ring has more chains than descriptors")                  \
+    X(-33, CHAIN, "the chain is broken, a loop, indirect or too long")                    \
+    X(-34, HEADER, "the header is not 16 bytes of one frame, or the status not one byte") \
+    X(-35, REQUEST, "the type of request, a direction or a length is not allowed")        \
+    X(-36, WINDOW, "a segment lies in no window of the queue")                            \
+    X(-37, DEVICE, "the device does not answer any more")
 
-/* Event bits of the kernel; programs notify each other with bits 0 to 55. */
-#define EXO_EVENT_CHILD \
-    56 /* an environment whose first ENV capability the space holds ended or faulted */
-#define EXO_EVENT_REVOKE 57 /* a slot of the space has a revocation's `due` and `from` */
+/*
+ * Event bits of the kernel; programs notify each other with bits 0 to 55.  CHILD:
+ * an environment whose first ENV capability the space holds ended or faulted.
+ * REVOKE: a slot of the space has a revocation's `due` and `from`.
+ */
+enum { EXO_EVENT_CHILD = 56, EXO_EVENT_REVOKE = 57 };
 
-/* Classes of capability. */
-#define EXO_CLASS_PAGE 1     /* names are frames, of RAM or device registers */
-#define EXO_CLASS_SLICE 2    /* names are rows: hart index * EXO_ROWS + row */
-#define EXO_CLASS_ENV 6      /* the name is an environment's ENV frame */
-#define EXO_CLASS_MACHINE 7  /* one name, 0 */
-#define EXO_CLASS_DONATION 8 /* kernel's own: a donated frame */
+/*
+ * Classes of capability, and what their names are:
+ *   PAGE      frames of RAM
+ *   SLICE     rows: hart index * EXO_ROWS + row
+ *   DEVICE    frames of device registers, which can only be mapped
+ *   BLOCK     sectors of a disk; beside them a range of its ring's entries
+ *   IRQ       interrupt lines
+ *   ENV       an environment's ENV frame
+ *   MACHINE   one name, 0
+ *   DONATION  kernel's own: a donated frame
+ */
+enum { EXO_CLASS_PAGE = 1, EXO_CLASS_SLICE = 2, EXO_CLASS_DEVICE = 3, EXO_CLASS_BLOCK = 4 };
+enum { EXO_CLASS_IRQ = 5, EXO_CLASS_ENV = 6, EXO_CLASS_MACHINE = 7, EXO_CLASS_DONATION = 8 };
 
-/* Rights, by class. */
-#define EXO_PAGE_R 1
-#define EXO_PAGE_W 2
-#define EXO_PAGE_X 4
-#define EXO_PAGE_DMA 8
-#define EXO_SLICE_BIND 1
-#define EXO_SLICE_URGENT 2
-#define EXO_ENV_CALL 1
-#define EXO_ENV_NOTIFY 2
-#define EXO_ENV_CONTROL 4
-#define EXO_MACHINE_CONSOLE 1
-#define EXO_MACHINE_POWER 2
-#define EXO_MACHINE_TRACE 4
+/* Rights of the other classes. */
+enum { EXO_SLICE_BIND = 1, EXO_SLICE_URGENT = 2, EXO_DEVICE_R = 1, EXO_DEVICE_W = 2 };
+enum { EXO_BLOCK_R = 1, EXO_BLOCK_W = 2, EXO_IRQ_BIND = 1 };
+enum { EXO_ENV_CALL = 1, EXO_ENV_NOTIFY = 2, EXO_ENV_CONTROL = 4 };
+enum { EXO_MACHINE_CONSOLE = 1, EXO_MACHINE_POWER = 2, EXO_MACHINE_TRACE = 4 };
 
-/* States of a slot. */
-#define EXO_SLOT_EMPTY 0
-#define EXO_SLOT_OPEN 1 /* a named environment's space may grant into it */
-#define EXO_SLOT_LIVE 2
-#define EXO_SLOT_CUTTING 3 /* its tail is being taken */
-#define EXO_SLOT_LOST 4    /* revoked, its handle unchanged; cap_drop makes it EMPTY */
+/* `extra` of a BLOCK capability: ring entries [first, end), which derive takes; and its disk's index. */
+#define EXO_BLOCK_EXTRA(first, end) ((uint64_t)(first) | (uint64_t)(end) << 16)
+#define EXO_BLOCK_ENTRY(extra) ((extra)&0xffff)
+#define EXO_BLOCK_ENTRY_END(extra) ((extra) >> 16 & 0xffff)
+#define EXO_BLOCK_DISK(extra) ((extra) >> 32)
+
+/*
+ * A request's header is virtio's struct virtio_blk_req (1.2, 5.2.6) with the
+ * BLOCK slot in its reserved word: the handle's index and table in bits 0 to 9,
+ * the low 22 bits of its generation above.
+ */
+#define EXO_BLOCK_NAME(handle)                                \
+    ((uint32_t)((handle) >> EXO_HANDLE_INDEX_SHIFT & 0x3ff) | \
+     (uint32_t)((handle) >> EXO_HANDLE_GEN_SHIFT) << 10)
+
+/*
+ * States of a slot.  OPEN: a named environment's space may grant into it.
+ * CUTTING: its tail is being taken.  LOST: revoked, its handle unchanged;
+ * cap_drop makes it EMPTY.
+ */
+enum { EXO_SLOT_EMPTY, EXO_SLOT_OPEN, EXO_SLOT_LIVE, EXO_SLOT_CUTTING, EXO_SLOT_LOST };
 
 /*
  * A handle names a slot: bits 7 to 11 index within a frame, bits 12 to 31 the
@@ -217,22 +290,20 @@
  * the new handle.  A slot gets a new generation when it is filled and when it
  * is emptied; one whose generations are used up cannot be filled again.
  */
-#define EXO_NONE 0
-#define EXO_HANDLE_INDEX_SHIFT 7
-#define EXO_HANDLE_TABLE_SHIFT 12
-#define EXO_HANDLE_GEN_SHIFT 32
-#define EXO_HANDLE_GEN_MAX 0x7fffffff
-#define EXO_ENV_SLOTS 16
-#define EXO_CAPS_SLOTS 32  /* index 0 is the frame's own donation */
-#define EXO_CAPS_FRAMES 31 /* CAPS frames of one space, at most */
+enum { EXO_HANDLE_INDEX_SHIFT = 7, EXO_HANDLE_TABLE_SHIFT = 12, EXO_HANDLE_GEN_SHIFT = 32 };
+enum { EXO_HANDLE_GEN_MAX = 0x7fffffff, EXO_ENV_SLOTS = 16 };
+/* Index 0 of a CAPS frame is its own donation; a space has so many CAPS frames at most. */
+enum { EXO_CAPS_SLOTS = 32, EXO_CAPS_FRAMES = 31 };
 #define EXO_HANDLE(table, index) \
     ((uint64_t)(table) << EXO_HANDLE_TABLE_SHIFT | (uint64_t)(index) << EXO_HANDLE_INDEX_SHIFT)
 
-/* Flags of page_map, beside the PAGE rights in bits 0 to 2. */
-#define EXO_MAP_LARGE 0x10   /* 2 MiB leaves; count and frame numbers in groups' first frames */
-#define EXO_MAP_REPLACE 0x20 /* present leaves are replaced */
-#define EXO_MAP_VECTOR 0x40  /* frame numbers are read from the CTX vector */
-#define EXO_MAP_SOFT 0x300   /* two bits that the program may use, kept in the entry */
+/*
+ * Flags of page_map, beside the PAGE rights in bits 0 to 2.  LARGE: 2 MiB leaves;
+ * count and frame numbers in groups' first frames.  REPLACE: present leaves are
+ * replaced.  VECTOR: frame numbers are read from the CTX vector.  SOFT: two bits
+ * that the program may use, kept in the entry.
+ */
+enum { EXO_MAP_LARGE = 0x10, EXO_MAP_REPLACE = 0x20, EXO_MAP_VECTOR = 0x40, EXO_MAP_SOFT = 0x300 };
 /* Flag of page_unmap, page_protect, page_harvest: the entries are large leaves. */
 /* It is bit 63 of the count. */
 #define EXO_COUNT_LARGE 0x8000000000000000
@@ -240,35 +311,22 @@
 /* Bits of an absent entry that must be zero; the others are the program's. */
 #define EXO_PAYLOAD_ZERO 0x11
 /* What page_harvest writes for a page. */
-#define EXO_HARVEST_PRESENT 1
-#define EXO_HARVEST_ACCESSED 2
-#define EXO_HARVEST_DIRTY 4
+enum { EXO_HARVEST_PRESENT = 1, EXO_HARVEST_ACCESSED = 2, EXO_HARVEST_DIRTY = 4 };
 
-/* Operations of env_regs. */
-#define EXO_REGS_GET 0 /* copy a stopped environment's registers to the caller's vector */
-#define EXO_REGS_SET 1 /* ... and back from it; the environment starts with all of them */
-#define EXO_REGS_START 2
-#define EXO_REGS_STOP 3
-#define EXO_REGS_STATE 4 /* answers the EXO_STATE_ number */
+/*
+ * Operations of env_regs.  GET copies a stopped environment's registers to the
+ * caller's vector, SET back from it, and the environment starts with all of them.
+ * STATE answers the EXO_STATE_ number.
+ */
+enum { EXO_REGS_GET, EXO_REGS_SET, EXO_REGS_START, EXO_REGS_STOP, EXO_REGS_STATE };
 
 /* Types of frame: bits 56 to 63 of word 0. */
-#define EXO_FRAME_DATA 0
-#define EXO_FRAME_DEVICE 1
-#define EXO_FRAME_CTX 2
-#define EXO_FRAME_RING 3
-#define EXO_FRAME_TABLE 4
-#define EXO_FRAME_ROOT 5
-#define EXO_FRAME_ENV 6
-#define EXO_FRAME_CAPS 7
-#define EXO_FRAME_QUEUE 8
-#define EXO_FRAME_INFO 9
-#define EXO_FRAME_KERNEL 10
+enum { EXO_FRAME_DATA = 0, EXO_FRAME_CTX = 2, EXO_FRAME_RING = 3, EXO_FRAME_TABLE = 4 };
+enum { EXO_FRAME_ROOT = 5, EXO_FRAME_ENV = 6, EXO_FRAME_CAPS = 7, EXO_FRAME_QUEUE = 8 };
+enum { EXO_FRAME_INFO = 9, EXO_FRAME_KERNEL = 10 };
 
 /* Word 0: pins in bits 0 to 23, maps from bit 24, type in bits 56 to 63. */
-#define EXO_PIN_ONE 1
-#define EXO_MAP_SHIFT 24
-#define EXO_MAP_BITS 23
-#define EXO_TYPE_SHIFT 56
+enum { EXO_PIN_ONE = 1, EXO_MAP_SHIFT = 24, EXO_MAP_BITS = 23, EXO_TYPE_SHIFT = 56 };
 
 /*
  * Word 1 by type.  Bits 61 to 63 are its tag, so that no word of another type
@@ -278,80 +336,78 @@
  * TABLE  live entries in bits 0 to 9, CLOSING in 63, index in its parent in
  *        11 to 19, parent's frame in 20 to 45, its level in 46 to 47
  * ROOT, CTX, CAPS: the ENV frame of the environment that donated it
+ * QUEUE, RING: the ENV frame of the leader of the space, and 0
  */
-#define EXO_TAG_SHIFT 61
-#define EXO_TAG_ENV 1
-#define EXO_TAG_TABLE 2
-#define EXO_TAG_ROOT 3
-#define EXO_TAG_CTX 4
-#define EXO_TAG_CAPS 5
-#define EXO_STATE_MASK 0xf
-#define EXO_STATE_STOPPED 1
-#define EXO_STATE_READY 2
-#define EXO_STATE_RUN 3      /* on the hart in the word */
-#define EXO_STATE_WAIT 4     /* for events */
-#define EXO_STATE_ACCEPT 5   /* for a call */
-#define EXO_STATE_CALLING 6  /* for the answer of the environment whose ENV frame is in the word */
-#define EXO_FLAG_STOP 0x10   /* to be stopped: claimed by nobody but who stops it */
-#define EXO_FLAG_KILL 0x20   /* DYING: never scheduled again */
-#define EXO_FLAG_FAULT 0x40  /* stopped by a fault while its upcall was masked */
-#define EXO_FLAG_INCALL 0x80 /* serves a call */
-#define EXO_ENV_HART_SHIFT 11
-#define EXO_ENV_GEN_SHIFT 37
-#define EXO_ENV_GEN_BITS 24
-#define EXO_TABLE_LIVE_MASK 0x3ff
 #define EXO_TABLE_CLOSING 0x8000000000000000
-#define EXO_TABLE_INDEX_SHIFT 11
-#define EXO_TABLE_PARENT_SHIFT 20
-#define EXO_TABLE_LEVEL_SHIFT 46
-#define EXO_FRAME_NUMBER_BITS 26
+enum { EXO_TAG_SHIFT = 61, EXO_TAG_ENV = 1, EXO_TAG_TABLE = 2, EXO_TAG_ROOT = 3, EXO_TAG_CTX = 4 };
+enum { EXO_TAG_CAPS = 5, EXO_TAG_QUEUE = 7 }; /* 6 is a CLOSING TABLE's */
+/*
+ * RUN: on the hart in the word.  WAIT: for events.  ACCEPT: for a call.  CALLING:
+ * for the answer of the environment whose ENV frame is in the word.
+ */
+enum { EXO_STATE_STOPPED = 1, EXO_STATE_READY = 2, EXO_STATE_RUN = 3, EXO_STATE_WAIT = 4 };
+enum { EXO_STATE_ACCEPT = 5, EXO_STATE_CALLING = 6, EXO_STATE_MASK = 15 };
+/*
+ * STOP: claimed by nobody but who stops it.  KILL: DYING, never scheduled again.
+ * FAULT: stopped by a fault while its upcall was masked.  INCALL: serves a call.
+ */
+enum { EXO_FLAG_STOP = 16, EXO_FLAG_KILL = 32, EXO_FLAG_FAULT = 64, EXO_FLAG_INCALL = 128 };
+enum { EXO_ENV_HART_SHIFT = 11, EXO_ENV_GEN_SHIFT = 37, EXO_ENV_GEN_BITS = 24 };
+enum { EXO_TABLE_LIVE_MASK = 0x3ff, EXO_TABLE_INDEX_SHIFT = 11, EXO_TABLE_PARENT_SHIFT = 20 };
+enum { EXO_TABLE_LEVEL_SHIFT = 46, EXO_FRAME_NUMBER_BITS = 26 };
 
-/* Where init finds its image and the kernel's frames; libexo keeps the same places in every program. */
-#define EXO_VA_INIT 0x200000 /* first byte of init's image, and its entry */
-#define EXO_VA_INFO 0x3fd000 /* INFO, read-only */
-#define EXO_VA_ENV 0x3fe000  /* its own ENV frame, read-only */
-#define EXO_VA_CTX 0x3ff000  /* its own CTX frame */
+/*
+ * Of struct exo_cap, below.  KEEP: looking for promises in the way.  CUT: for
+ * children to cut.  MARK: told, and telling its own children, that they are to go.
+ * TELL: telling of who wants them back.
+ */
+enum { EXO_PASS_NONE, EXO_PASS_KEEP, EXO_PASS_CUT, EXO_PASS_MARK, EXO_PASS_TELL };
 
-/* Of struct exo_cap, below. */
-#define EXO_PASS_NONE 0
-#define EXO_PASS_KEEP 1 /* looking for promises in the way */
-#define EXO_PASS_CUT 2  /* looking for children to cut */
-#define EXO_PASS_MARK 3 /* told, and telling its own children, that they are to go */
-#define EXO_PASS_TELL 4 /* of who wants them back */
-
-#define EXO_CAP_SHIFT 7 /* a link shifted by this is a physical address */
+/* A link shifted left by CAP_SHIFT is a physical address; the others are of a slot's word. */
+enum { EXO_CAP_SHIFT = 7, EXO_CAP_CLASS_SHIFT = 3, EXO_CAP_RIGHTS_SHIFT = 7 };
+enum { EXO_CAP_PLACE_SHIFT = 11 };
 #define EXO_CAP_STATE(word) ((word)&7)
 #define EXO_CAP_CLASS(word) ((word) >> 3 & 15)
 #define EXO_CAP_RIGHTS(word) ((word) >> 7 & 15)
-#define EXO_CAP_RIGHTS_SHIFT 7
-#define EXO_CAP_CLASS_SHIFT 3
-#define EXO_CAP_PLACE_SHIFT 11
+
 /* The handle of the slot with this word and index: 0 to 15 of an ENV frame, 1 to 31 of a CAPS frame. */
 #define EXO_CAP_HANDLE(word, index) \
     (((word) & ~(uint64_t)0x7ff) | ((uint64_t)((index)&15) << EXO_HANDLE_INDEX_SHIFT))
 
-/* How many registers of an environment that does not run are in its CTX. */
-#define EXO_SAVED_SWITCH 0 /* by a call that switches: pc, sp, tp, s0 to s11, a0, a1 */
-#define EXO_SAVED_FULL 1   /* all */
-#define EXO_SAVED_WORDS 2  /* those of a switch and a2 to a6: the words of a call */
-/* Bits of exo_env.last beside a hart's mark. */
-#define EXO_LAST_FULL 4   /* all its registers are in CTX */
-#define EXO_LAST_JOINED 8 /* it is not alone in its space */
-#define EXO_LAST_FLOAT 2  /* it has floating point to be loaded */
-/* The cause in the exception record of an end-of-slice upcall: the timer's scause. */
-#define EXO_CAUSE_SLICE 0x8000000000000005
+/*
+ * How many registers of an environment that does not run are in its CTX.  SWITCH,
+ * by a call that switches: pc, sp, tp, s0 to s11, a0, a1.  FULL: all.  WORDS: those
+ * of a switch and a2 to a6, the words of a call.
+ */
+enum { EXO_SAVED_SWITCH, EXO_SAVED_FULL, EXO_SAVED_WORDS };
+/*
+ * Bits of exo_env.last beside a hart's mark.  FLOAT: it has floating point to be
+ * loaded.  FULL: all its registers are in CTX.  JOINED: not alone in its space.
+ */
+enum { EXO_LAST_FLOAT = 2, EXO_LAST_FULL = 4, EXO_LAST_JOINED = 8 };
 
-/* Flags of exo_hart_info. */
-#define EXO_HART_STARTED 1
-#define EXO_HART_SSTC 2
-#define EXO_HART_FLOAT 4 /* has floating point of double precision */
+/* Flags of exo_hart_info.  FLOAT: double precision. */
+enum { EXO_HART_STARTED = 1, EXO_HART_SSTC = 2, EXO_HART_FLOAT = 4 };
+
+/*
+ * Kinds of device in exo_info.device.  NS16550: a UART; also snps,dw-apb-uart.
+ * RTC: google,goldfish-rtc.  VIRTIO: a virtio,mmio transport, the kernel's own.
+ */
+enum { EXO_DEVICE_NS16550 = 1, EXO_DEVICE_SIFIVE_UART, EXO_DEVICE_RTC, EXO_DEVICE_VIRTIO };
+
+/*
+ * States of a queue and of a disk.  DEAD: closing, its requests end first.
+ * RESETS: asked to reset; nothing is believed to have ended before it confirms.
+ * GONE: it does not confirm; what it was given stays pinned.
+ */
+enum { EXO_QUEUE_OPEN = 1, EXO_QUEUE_DEAD = 2 };
+enum { EXO_DISK_RUNS = 1, EXO_DISK_RESETS = 2, EXO_DISK_GONE = 3 };
+/* Bits of exo_disk.features, as virtio numbers them (1.2, 5.2.3). */
+enum { EXO_DISK_READ_ONLY = 0x20, EXO_DISK_FLUSH = 0x200, EXO_DISK_DISCARD = 0x2000 };
+enum { EXO_DISK_ZEROES = 0x4000 };
 
 #define EXO_INFO_MAGIC 0x4f464e494f5845      /* "EXOINFO" */
 #define EXO_ARCHIVE_MAGIC 0x31484352414f5845 /* "EXOARCH1" */
-
-#ifndef __ASSEMBLER__
-#include <stddef.h>
-#include <stdint.h>
 
 /* C callers take all numbers from these enums; assembly from EXO_CALL_ above. */
 enum exo_call {
@@ -403,7 +459,7 @@ struct exo_cap {
     uint32_t prev;
     uint32_t next;
     uint64_t sweep; /* progress of a cut's sweep: page number */
-    uint64_t reserved1;
+    uint64_t began; /* when its cut began, in ticks */
 };
 
 /*
@@ -507,11 +563,12 @@ struct exo_row {
     uint64_t env;    /* ENV frame bound to it, 0 for none */
     uint64_t match;  /* ... and its state word when READY */
     uint64_t binder; /* ENV frame of the leader of the space that bound it */
-    uint64_t holder; /* link of the slot that may bind it: the last to which it was lent */
-    uint64_t flags;  /* EXO_ROW_ */
-    uint64_t left;   /* ticks of this round that its environment has not used */
-    uint64_t time;   /* ticks that were handed out through it since boot */
-    uint32_t next;   /* kernel's own: ring of the hart's bound rows */
+    uint32_t holder; /* link of the slot that may bind it: the last to which it was lent */
+    uint32_t reserved0;
+    uint64_t flags; /* EXO_ROW_ */
+    uint64_t left;  /* ticks of this round that its environment has not used */
+    uint64_t time;  /* ticks that were handed out through it since boot */
+    uint32_t next;  /* kernel's own: ring of the hart's bound rows */
     uint32_t prev;
 };
 #define EXO_ROW_URGENT 1 /* bound through a slot with URGENT */
@@ -524,6 +581,113 @@ struct exo_hart_info {
     uint64_t longest; /* the most instructions of a stay in the kernel, counted likewise */
 };
 
+/*
+ * A RING frame: a split virtqueue of EXO_RING_SIZE entries (virtio 1.2, 2.7),
+ * which the program drives as a driver would.  Every word is hostile to the
+ * kernel.  Addresses are physical.  INDIRECT and EVENT_IDX are not offered.
+ */
+struct exo_descriptor {
+    uint64_t address;
+    uint32_t bytes;
+    uint16_t flags; /* EXO_DESCRIPTOR_ */
+    uint16_t next;
+};
+enum { EXO_DESCRIPTOR_NEXT = 1, EXO_DESCRIPTOR_WRITE = 2, EXO_DESCRIPTOR_INDIRECT = 4 };
+
+struct exo_used {
+    uint32_t id; /* head of the chain */
+    uint32_t bytes;
+};
+
+struct exo_ring {
+    struct exo_descriptor descriptor[EXO_RING_SIZE];
+    uint16_t available_flags;
+    uint16_t available_index;
+    uint16_t available[EXO_RING_SIZE];
+    uint16_t available_event;
+    uint16_t reserved0;
+    uint16_t used_flags;
+    uint16_t used_index;
+    struct exo_used used[EXO_RING_SIZE];
+    uint64_t reserved1[94];
+};
+
+/* The header of a request. */
+struct exo_block_header {
+    uint32_t type; /* EXO_BLOCK_READ and so on: virtio's numbers */
+    uint32_t name; /* EXO_BLOCK_NAME of the capability */
+    uint64_t sector;
+};
+enum { EXO_BLOCK_READ = 0, EXO_BLOCK_WRITE = 1, EXO_BLOCK_FLUSH = 4, EXO_BLOCK_DISCARD = 11 };
+enum { EXO_BLOCK_ZEROES = 13 };
+/* The status byte. */
+enum { EXO_BLOCK_OK = 0, EXO_BLOCK_IOERR = 1, EXO_BLOCK_UNSUPPORTED = 2 };
+
+/* The data of DISCARD and WRITE_ZEROES: one range. */
+struct exo_block_range {
+    uint64_t sector;
+    uint32_t sectors;
+    uint32_t flags; /* 1: WRITE_ZEROES may unmap */
+};
+
+/* A QUEUE frame: kernel-written, mapped read-only if at all. */
+struct exo_queue {
+    struct exo_cap donation[2]; /* of this frame and of RING */
+    uint64_t state;             /* EXO_QUEUE_ */
+    uint64_t disk;              /* index */
+    uint64_t slot;              /* link of the BLOCK slot that it was opened with */
+    uint64_t ring;              /* RING frame */
+    uint64_t leader;            /* ENV frame of the leader of its space */
+    uint64_t events;
+    uint64_t seen;   /* chains taken since it was opened */
+    uint64_t done;   /* ... and ended */
+    uint64_t errors; /* ended with another status than OK */
+    uint64_t next;   /* QUEUE frame of another open queue of the disk, 0: the last */
+    uint64_t entry;  /* where the look for a free entry begins */
+    uint64_t window_count;
+    uint64_t window[EXO_WINDOWS_MAX]; /* handles */
+    uint64_t reserved0[460];
+};
+
+/* An entry of a disk's ring. */
+struct exo_entry {
+    uint32_t holder; /* link of the slot whose it is: the last to which it was lent */
+    uint32_t queue;  /* QUEUE frame of the request that is in flight in it, 0: none */
+};
+
+/* One INFO frame a disk, from exo_info.disk_table on. */
+struct exo_disk {
+    uint64_t state; /* EXO_DISK_ */
+    uint64_t sectors;
+    uint64_t features; /* those of EXO_DISK_ that it has */
+    uint64_t segments; /* data segments of a request, at most */
+    uint64_t line;     /* its interrupt line */
+    uint64_t requests; /* given to it since boot */
+    uint64_t errors;   /* ended with another status than OK */
+    uint64_t resets;
+    struct exo_entry entry[EXO_ENTRIES];
+    uint64_t reserved0[376];
+};
+
+/* An interrupt line, in the INFO frame exo_info.line_table. */
+struct exo_line {
+    uint32_t holder; /* link of the slot that may bind it */
+    uint32_t leader; /* ENV frame of the leader that it is bound to, 0: none */
+    uint64_t events;
+    uint32_t hart;   /* index of the hart that it interrupts */
+    uint32_t masked; /* it has interrupted and waits for irq_ack */
+    uint64_t raised; /* interrupts since boot */
+};
+
+/* A device that the device tree names. */
+struct exo_device {
+    uint64_t address; /* physical, of its registers */
+    uint32_t kind;    /* EXO_DEVICE_ */
+    uint32_t line;    /* interrupt line, 0: none */
+    uint32_t shift;   /* of a UART: registers are 1 << shift bytes apart */
+    uint32_t width;   /* ... and 1 or 4 bytes wide */
+};
+
 /* A root capability of init. */
 struct exo_root_info {
     uint64_t handle;
@@ -533,8 +697,7 @@ struct exo_root_info {
     uint32_t rights;
 };
 
-#define EXO_ROOTS_MAX 12
-#define EXO_BANKS_MAX 8
+enum { EXO_ROOTS_MAX = 16, EXO_BANKS_MAX = 8 };
 
 struct exo_bank {
     uint64_t first; /* frame number */
@@ -568,6 +731,11 @@ struct exo_info {
     struct exo_hart_info hart[EXO_HARTS_MAX];
     uint64_t row_ticks;   /* EXO_ROW_NANOSECONDS in ticks */
     uint64_t grace_ticks; /* EXO_GRACE_NANOSECONDS in ticks */
+    uint64_t disk_table;  /* first INFO frame of the disks */
+    uint64_t line_table;  /* INFO frame of the interrupt lines */
+    uint32_t disk_count;
+    uint32_t device_count;
+    struct exo_device device[EXO_DEVICES_MAX]; /* ascending by address */
 };
 
 /*
@@ -598,16 +766,9 @@ struct exo_archive_entry {
 EXO_SIZE(struct exo_frame, 16);
 EXO_LAYOUT(exo_frame, EXO_AT(exo_frame, word0, 0) && EXO_AT(exo_frame, word1, 8));
 EXO_SIZE(struct exo_cap, 128);
-EXO_LAYOUT(exo_cap, EXO_AT(exo_cap, word, 0) && EXO_AT(exo_cap, first, 8) &&
-                        EXO_AT(exo_cap, count, 16) && EXO_AT(exo_cap, tail, 24) &&
-                        EXO_AT(exo_cap, keep, 32) && EXO_AT(exo_cap, extra, 40) &&
-                        EXO_AT(exo_cap, match, 48) && EXO_AT(exo_cap, due, 56) &&
-                        EXO_AT(exo_cap, from, 64) && EXO_AT(exo_cap, cursor, 72) &&
-                        EXO_AT(exo_cap, reach, 80) && EXO_AT(exo_cap, walk, 88) &&
+EXO_LAYOUT(exo_cap, EXO_AT(exo_cap, reach, 80) && EXO_AT(exo_cap, walk, 88) &&
                         EXO_AT(exo_cap, pass, 92) && EXO_AT(exo_cap, depth, 93) &&
-                        EXO_AT(exo_cap, parent, 96) && EXO_AT(exo_cap, child, 100) &&
-                        EXO_AT(exo_cap, prev, 104) && EXO_AT(exo_cap, next, 108) &&
-                        EXO_AT(exo_cap, sweep, 112));
+                        EXO_AT(exo_cap, parent, 96) && EXO_AT(exo_cap, sweep, 112));
 EXO_SIZE(struct exo_env, 4096);
 EXO_LAYOUT(exo_env, EXO_AT(exo_env, leader, 16) && EXO_AT(exo_env, root, 32) &&
                         EXO_AT(exo_env, last, 64) && EXO_AT(exo_env, events, 80) &&
@@ -627,7 +788,15 @@ EXO_SIZE(struct exo_hart_info, 40);
 EXO_SIZE(struct exo_root_info, 32);
 EXO_LAYOUT(exo_info, EXO_AT(exo_info, timebase_hz, 24) && EXO_AT(exo_info, archive, 80) &&
                          EXO_AT(exo_info, hart_count, 104) && EXO_AT(exo_info, root, 128));
-EXO_SIZE(struct exo_info, 128 + 32 * EXO_ROOTS_MAX + 16 * EXO_BANKS_MAX + 40 * EXO_HARTS_MAX + 16);
+EXO_SIZE(struct exo_ring, 4096);
+EXO_LAYOUT(exo_ring, EXO_AT(exo_ring, available_flags, 2048) && EXO_AT(exo_ring, used_flags, 2312));
+EXO_SIZE(struct exo_queue, 4096);
+EXO_SIZE(struct exo_disk, 4096);
+EXO_LAYOUT(exo_disk, EXO_AT(exo_disk, entry, 64));
+EXO_SIZE(struct exo_line, 32);
+EXO_SIZE(struct exo_device, 24);
+EXO_SIZE(struct exo_info, 128 + 32 * EXO_ROOTS_MAX + 16 * EXO_BANKS_MAX + 40 * EXO_HARTS_MAX + 40 +
+                              24 * EXO_DEVICES_MAX);
 EXO_SIZE(struct exo_archive, 64);
 EXO_SIZE(struct exo_archive_entry, 64);
 #endif

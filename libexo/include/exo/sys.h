@@ -117,6 +117,12 @@ struct exo_result exo_env_reap(uint64_t frame);
 struct exo_result exo_slice_bind(uint64_t slot, uint64_t row, uint64_t env);
 struct exo_result exo_debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high);
 struct exo_result exo_shutdown(uint64_t slot, uint64_t status);
+struct exo_result exo_irq_bind(uint64_t slot, uint64_t line, uint64_t events);
+struct exo_result exo_irq_ack(uint64_t slot, uint64_t line);
+struct exo_result exo_queue_open(uint64_t slot, uint64_t page_slot, uint64_t ring, uint64_t queue,
+                                 uint64_t events, uint64_t windows);
+struct exo_result exo_queue_kick(uint64_t queue);
+struct exo_result exo_queue_close(uint64_t queue);
 
 /* ---- Protected control transfer (transfer.S) */
 
@@ -245,6 +251,9 @@ const char *sys_error_text(int64_t error);
 
 /* The slot with this number of this program's table (0: ENV frame), or NULL when there is none. */
 const struct exo_cap *sys_slot(uint64_t table, uint64_t index);
+
+/* The slot that a handle names, whatever it holds by now; NULL as above. */
+const struct exo_cap *sys_slot_named(uint64_t handle);
 
 /*
  * The handle of an EMPTY slot to name as `into`, or EXO_EFULL: then
