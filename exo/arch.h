@@ -74,7 +74,8 @@ void arch_ipi(const struct hart *hart);
 /*
  * Interrupt lines (RISC-V PLIC specification 1.0).  An enabled one interrupts
  * this hart; who claims it masks it until it is completed for the same hart.
- * arch_line_claim returns 0 when none waits.  Under LINES.
+ * arch_line_claim returns 0 when none waits.  Under LINES, but for
+ * arch_line_pending: does one wait for this hart?  (arch_cpu.h)
  */
 void arch_line_enable(const struct hart *hart, uint64_t line, bool enable);
 uint64_t arch_line_claim(const struct hart *hart);

@@ -212,22 +212,23 @@ static int64_t regs_stop(struct hart *hart, struct exo_env *env) {
  * Holding SPACE with a usable ENV slot keeps the environment's frames from
  * being released: reaping first cuts every ENV capability under that lock.
  */
+static struct result regs_do(struct hart *hart, const struct exo_cap *cap, uint64_t operation) {
+    bool asks = operation == EXO_REGS_STATE;
+    int64_t error = env_check(cap, asks ? 0 : EXO_ENV_CONTROL);
+    if (error) return answer(error);
+    struct exo_env *env = env_at(cap->first);
+    uint64_t word = read_once(*frame_state(cap->first));
+    if (asks) return (struct result){word & (EXO_STATE_MASK | ENV_FLAGS), env->gen};
+    if (env == hart->env) return answer(EXO_ESELF);
+    if (operation > EXO_REGS_STOP) return answer(EXO_EARGUMENT);
+    return answer(operation == EXO_REGS_STOP ? regs_stop(hart, env)
+                                             : regs_use(hart, env, operation));
+}
+
 struct result env_regs(uint64_t handle, uint64_t operation) {
     struct hart *hart = arch_hart();
     lock_take(hart->space_lock);
-    const struct exo_cap *cap = cap_find(hart->space, handle);
-    bool asks = operation == EXO_REGS_STATE;
-    struct result result = answer(env_check(cap, asks ? 0 : EXO_ENV_CONTROL));
-    struct exo_env *env = result.value ? NULL : env_at(cap->first);
-    if (env && asks) {
-        uint64_t word = read_once(*frame_state(cap->first));
-        result = (struct result){word & (EXO_STATE_MASK | ENV_FLAGS), env->gen};
-    } else if (env) {
-        result.value = env == hart->env             ? EXO_ESELF
-                       : operation > EXO_REGS_STOP  ? EXO_EARGUMENT
-                       : operation == EXO_REGS_STOP ? regs_stop(hart, env)
-                                                    : regs_use(hart, env, operation);
-    }
+    struct result result = regs_do(hart, cap_find(hart->space, handle), operation);
     lock_release(hart->space_lock);
     return result;
 }

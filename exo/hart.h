@@ -27,14 +27,12 @@ struct hart {
     struct exo_env *env;                /* the environment that runs here, 0 if none */
     struct exo_env *space;              /* the leader of the space in satp, 0: the kernel's root */
     struct exo_ctx *ctx;                /* of `env` */
-    uint64_t *state;                    /* state word of `env` */
-    struct exo_frame *frames;           /* biased: frames[frame number] */
-    uint64_t run;                       /* state READY plus this is RUN on this hart */
-    struct lock *space_lock;            /* SPACE lock of `space` */
-    uint64_t *words;                    /* biased: state word of frame n at words + 2 * n */
-    uint64_t accept;                    /* state ACCEPT plus this is RUN, in a call, on this hart */
-    uint64_t idle;                      /* not 0 while it sleeps or is about to */
-    uint64_t index, id;                 /* of this hart in exo_info.hart; hartid of the platform */
+    uint64_t *state, *words;  /* state word of `env`; biased: of frame n at words + 2 * n */
+    struct exo_frame *frames; /* biased: frames[frame number] */
+    uint64_t run, accept; /* state READY plus this is RUN here; ACCEPT plus this RUN, in a call */
+    struct lock *space_lock; /* SPACE lock of `space` */
+    uint64_t idle;           /* not 0 while it sleeps or is about to */
+    uint64_t index, id;      /* of this hart in exo_info.hart; hartid of the platform */
     /*
      * Slices, see slice.h: its slice vector; the current row, whose time it is; what gave it what
      * it runs or is about to run, NULL if it runs nothing; the row that the rest of another was
@@ -51,8 +49,7 @@ struct hart {
     uint8_t borrows;             /* what runs is an urgent row's, before the current row goes on */
     uint8_t fills;               /* what runs has the rest of another's row */
     uint32_t recall;             /* set by any hart: one of its sleepers may take its row back */
-    uint64_t memory;             /* where the kernel sees physical address 0 */
-    uint64_t others;             /* mask of the machine's harts but this one, by index */
+    uint64_t memory, others;     /* where physical address 0 is seen; mask of the other harts */
     struct exo_hart_info *facts; /* of this hart in INFO */
     uint64_t generation;       /* the TLB generation it made last: its own in every EXO_HARTS_MAX */
     uint64_t trap, float_trap; /* the architecture's: where traps enter, with FS Off and Dirty */

@@ -44,7 +44,7 @@ static uint64_t line_take(const struct hart *hart) {
 }
 
 void hart_lines(struct hart *hart) {
-    for (unsigned i = 0; i < LINES_STEP; i++) {
+    for (unsigned i = 0; i < LINES_STEP && arch_line_pending(); i++) {
         uint64_t number = line_take(hart);
         if (!number) return;
         disk_interrupt(number);

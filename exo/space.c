@@ -114,15 +114,6 @@ static void table_count(const struct exo_env *space, const uint64_t *entry, uint
     if (table != space->root) state_add(frame_state(table), difference);
 }
 
-static int64_t link_check(const struct run *run, const struct exo_cap *cap, uint64_t frame) {
-    int64_t error = cap_check(cap, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W);
-    if (error) return error;
-    if (!cap_covers(cap, frame, 1)) return EXO_ERANGE;
-    if (pte_is_present(*run->entry)) return EXO_EPRESENT;
-    if (read_once(*address_state(run->table)) & EXO_TABLE_CLOSING) return EXO_ECLOSING;
-    return frame_claim(frame, EXO_FRAME_TABLE) ? 0 : EXO_EBUSY;
-}
-
 // LAB 2: BEGIN
 struct result table_link(uint64_t env, uint64_t va, uint64_t level, uint64_t slot, uint64_t frame) {
     struct run run;
@@ -130,20 +121,24 @@ struct result table_link(uint64_t env, uint64_t va, uint64_t level, uint64_t slo
     int64_t error = run_take(env, va, 1, level, &run);
     if (error) return answer(error);
     struct exo_cap *cap = cap_find(run.space, slot);
-    error = link_check(&run, cap, frame);
-    if (!error) {
-        arch_frame_clear(frame_pointer(frame));
-        uint64_t word = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
-                        (level - 1) << EXO_TABLE_LEVEL_SHIFT |
-                        run.table >> EXO_FRAME_SHIFT << EXO_TABLE_PARENT_SHIFT |
-                        entry_index(va, level) << EXO_TABLE_INDEX_SHIFT;
-        write_once(*frame_state(frame), word);
-        cap->cursor = 0;
-        table_count(run.space, run.entry, 1);
-        /* The table walker of another hart must not find the frame's old contents. */
-        __atomic_store_n(run.entry, pte_table(frame), __ATOMIC_RELEASE);
-    }
-    return run_give(&run, error);
+    error = cap_check(cap, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W);
+    if (error) return run_give(&run, error);
+    if (!cap_covers(cap, frame, 1)) return run_give(&run, EXO_ERANGE);
+    if (pte_is_present(*run.entry)) return run_give(&run, EXO_EPRESENT);
+    if (read_once(*address_state(run.table)) & EXO_TABLE_CLOSING)
+        return run_give(&run, EXO_ECLOSING);
+    if (!frame_claim(frame, EXO_FRAME_TABLE)) return run_give(&run, EXO_EBUSY);
+    uint64_t word = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
+                    (level - 1) << EXO_TABLE_LEVEL_SHIFT |
+                    run.table >> EXO_FRAME_SHIFT << EXO_TABLE_PARENT_SHIFT |
+                    entry_index(va, level) << EXO_TABLE_INDEX_SHIFT;
+    arch_frame_clear(frame_pointer(frame));
+    write_once(*frame_state(frame), word);
+    cap->cursor = 0;
+    table_count(run.space, run.entry, 1);
+    /* The table walker of another hart must not find the frame's old contents. */
+    __atomic_store_n(run.entry, pte_table(frame), __ATOMIC_RELEASE);
+    return run_give(&run, 0);
 }
 // LAB 2: END
 
@@ -161,15 +156,14 @@ struct result table_unlink(uint64_t env, uint64_t va, uint64_t level) {
     int64_t error = run_take(env, va, 1, level, &run);
     if (error) return answer(error);
     uint64_t pte = *run.entry;
-    if (!pte_is_table(pte))
-        error = pte_is_present(pte) ? EXO_ETYPE : EXO_EABSENT;
-    else if (read_once(*frame_state(pte_frame(pte))) & EXO_TABLE_CLOSING)
-        error = EXO_ECLOSING; /* else another could take its place at every step of the cut */
-    else if (read_once(*frame_state(pte_frame(pte))) & EXO_TABLE_LIVE_MASK)
-        error = EXO_EBUSY;
-    else
-        table_remove(run.space, run.entry);
-    return run_give(&run, error);
+    if (!pte_is_present(pte)) return run_give(&run, EXO_EABSENT);
+    if (!pte_is_table(pte)) return run_give(&run, EXO_ETYPE);
+    uint64_t word = read_once(*frame_state(pte_frame(pte)));
+    /* Else another could take its place at every step of the cut. */
+    if (word & EXO_TABLE_CLOSING) return run_give(&run, EXO_ECLOSING);
+    if (word & EXO_TABLE_LIVE_MASK) return run_give(&run, EXO_EBUSY);
+    table_remove(run.space, run.entry);
+    return run_give(&run, 0);
 }
 
 /* ---- map ---- */
@@ -212,13 +206,11 @@ map_usual(const struct run *run, const struct exo_cap *cap, uint64_t frame,
 
 /* May programs map this frame: does it hold registers of listed devices, and none of the kernel's? */
 static bool device_is_listed(uint64_t frame) {
-    bool listed = false;
-    for (uint32_t i = 0; i < info->device_count; i++) {
-        if (info->device[i].address >> EXO_FRAME_SHIFT != frame) continue;
-        if (info->device[i].kind == EXO_DEVICE_VIRTIO) return false;
-        listed = frame < ram_first;
-    }
-    return listed;
+    uint64_t kinds = 0;
+    for (uint32_t i = 0; i < info->device_count; i++)
+        if (info->device[i].address >> EXO_FRAME_SHIFT == frame)
+            kinds |= 1ul << info->device[i].kind;
+    return frame < ram_first && kinds && !(kinds & 1ul << EXO_DEVICE_VIRTIO);
 }
 
 /* May this frame or group be mapped, and is it counted up now?  Returns 0 or an error. */
@@ -312,6 +304,7 @@ uint64_t run_drop(const struct run *run, bool large, bool all, uint64_t payload)
     uint64_t lowest = large ? UINT64_MAX : arch_hart()->ram_first, removed = 0;
     uint64_t *entry = run->entry, *end = entry + run->count;
     struct exo_frame *frames = arch_hart()->frames;
+#pragma GCC unroll 4
     for (; entry != end; entry++) {
         uint64_t old = *entry, frame = pte_frame(old);
         if (likely(pte_is_hidden(old))) {
@@ -403,11 +396,11 @@ struct result page_harvest(uint64_t env, uint64_t va, uint64_t count) {
     if (error) return answer(error);
     do {
         bool leaf = pte_is_leaf(run.entry[i]);
-        uint64_t bits = leaf ? pte_harvest(&run.entry[i]) : 0;
-        vector[i++] = bits | (leaf ? EXO_HARVEST_PRESENT : 0);
+        uint64_t bits = leaf ? pte_harvest(&run.entry[i]) | EXO_HARVEST_PRESENT : 0;
+        vector[i++] = bits;
         any |= bits;
     } while (i < run.count && (i % PENDING_STEP || !arch_interrupt_pending()));
     /* From here on no hart writes without setting D again, so what the vector says is true. */
-    if (any) space_shoot(run.space);
+    if (any > EXO_HARVEST_PRESENT) space_shoot(run.space);
     return run_give(&run, (int64_t)i);
 }

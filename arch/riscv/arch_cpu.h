@@ -40,6 +40,9 @@ static inline uint64_t arch_address(const void *p) { return (uint64_t)p - DIRECT
         read;                                         \
     })
 
+/* sip.SEIP; a machine without an interrupt controller never has it. */
+static inline bool arch_line_pending(void) { return (CSR_READ(sip) & 0x200) != 0; }
+
 static inline bool arch_interrupt_pending(void) { return (CSR_READ(sip) & CSR_READ(sie)) != 0; }
 
 /* In platform.c: the same through the firmware. */

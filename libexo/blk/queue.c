@@ -36,7 +36,7 @@ static struct blk_request *list_take(struct blk_request **first, struct blk_requ
 /* ---- chains */
 
 void blk_begin(struct blk *blk) {
-    for (uint16_t i = 0; i < EXO_RING_SIZE; i++)
+    for (unsigned i = 0; i < EXO_RING_SIZE; i++)
         blk->ring->descriptor[i].next = (uint16_t)(i + 1); /* the last: NONE */
     blk->free = 0;
     blk->free_count = EXO_RING_SIZE;
@@ -126,7 +126,7 @@ static void lost_close(struct blk *blk) {
 static void lost_refuse(struct blk *blk) {
     struct blk_request *request;
 
-    for (uint16_t head = 0; head < EXO_RING_SIZE; head++) {
+    for (unsigned head = 0; head < EXO_RING_SIZE; head++) {
         if (!blk->of_head[head]) continue;
         refuse(blk, blk->of_head[head], blk->lost);
         blk->of_head[head] = NULL;

@@ -55,6 +55,9 @@ static inline uint64_t arch_address(const void *p) {
 
 static inline bool arch_interrupt_pending(void) { return host_interrupt_look(); }
 
+bool host_line_pending(uint64_t hart);
+static inline bool arch_line_pending(void) { return host_line_pending(host_hart->index); }
+
 static inline uint64_t arch_time(void) { return __atomic_load_n(&host_time, __ATOMIC_RELAXED); }
 
 static inline void arch_timer(const struct hart *hart, uint64_t ticks) {

@@ -278,7 +278,7 @@ void arch_stop(const char *why) {
 
 /* Word by word: another hart may read a hint in the frame just now. */
 void arch_frame_clear(void *frame) {
-    static const uint64_t zero;
+    uint64_t zero = 0;
     uint64_t *word = frame;
     for (uint64_t i = 0; i < EXO_FRAME_BYTES / sizeof(*word); i++)
         __atomic_store(&word[i], &zero, __ATOMIC_RELAXED);

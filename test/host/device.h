@@ -51,8 +51,7 @@ void host_disk_lie(uint64_t disk, uint32_t id);
 /* The line of a device that no disk has: its level. */
 void host_line_level(uint64_t line, bool level);
 
-/* Does a line interrupt this hart? */
-bool host_line_pending(uint64_t hart);
+
 /* Is the line enabled on this hart?  Is it masked by a claim? */
 bool host_line_enabled(uint64_t hart, uint64_t line);
 bool host_line_masked(uint64_t line);

@@ -3,7 +3,7 @@
  * RULE 5, one state word: claiming, giving up, stop, start, copying registers, death and reuse.
  *
  * Mirrors: env_claim, env_claim_word, env_release, env_put, env_leave, env_kill, regs_stop,
- * regs_start, regs_copy, env_regs (exo/env.c, exo/env.h), reap_harts and reap_frames as far as the
+ * regs_use, env_regs (exo/env.c, exo/env.h), reap_harts and reap_frames as far as the
  * state word goes (exo/reap.c), env_init of the next environment in the frame.
  *
  * Harts 0 and 1 run X by their rows.  Hart 2 is a waker.  Harts 3 and 4 act for spaces that hold an

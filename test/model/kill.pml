@@ -5,7 +5,7 @@
  *
  * Mirrors: hart_enter_fully, active_entering, active_entered, hart_leave, space_harts (exo/shoot.c),
  * env_kill, env_put_quietly (exo/env.c), slice_wait, slice_pick, hart_interrupt (exo/slice.c),
- * env_reap, reap_harts, reap_names, reap_table, reap_frames (exo/reap.c), cut_shrink, cut_bindings
+ * env_reap, reap_harts, reap_step, reap_table, reap_frames (exo/reap.c), cut_shrink, cut_bindings
  * (exo/cut.c), space_take (exo/space.c), lock_take_pair (exo/lock.h), tree_take (exo/cap.c), the
  * order of pct_call in arch/riscv/trap.S (the link is made under SPACE, the state given up before).
  *

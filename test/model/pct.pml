@@ -2,9 +2,9 @@
 /*
  * RULE 5, calls: who ends a call ends it once, and no caller is left without an end.
  *
- * Mirrors: call_full, call_claim, call_begin, call_accept, call_end, call_break, call_cut
+ * Mirrors: call_full, call_claim, call_accept, call_end, call_break, call_cut
  * (exo/pct.c), pct_call, pct_reply and yield of arch/riscv/trap.S, sleep_begin, deadline_end for
- * CALLING (exo/event.c), env_release, env_put, env_kill, env_exit, regs_stop, regs_start (exo/env.c),
+ * CALLING (exo/event.c), env_release, env_put, env_kill, env_exit, regs_stop, regs_use (exo/env.c),
  * cut_shrink, cut_bindings of an ENV slot (exo/cut.c), reap_harts, reap_frames (exo/reap.c).
  *
  * C calls S through slot 1 or 2, or T through slot 3.  Harts 0 and 1 run whatever is READY.  Hart 2

@@ -4,7 +4,7 @@
  *
  * Mirrors: space_shoot, space_harts, active_entering, active_entered, space_enter,
  * hart_enter, hart_enter_fully, hart_leave, tlb_generation (exo/shoot.c, exo/shoot.h), page_unmap
- * (exo/space.c) and leaves_remove (exo/sweep.c) with their two passes, table_unlink (TABLE).
+ * (exo/space.c) and space_sweep (exo/sweep.c) with their two passes, table_unlink (TABLE).
  *
  * Hart A is in space S and unmaps; hart B goes between S, T and the kernel's root; T dies and its
  * root and ASID are a new space's.  A store waits in its hart's buffer, one place a word, and leaves
