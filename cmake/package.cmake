@@ -59,9 +59,10 @@ foreach(target IN LISTS targets)
 endforeach()
 
 # What boots them.
-foreach(name run pack machine expect)
+foreach(name run pack machine manifest terminal expect)
     install(FILES scripts/python/${name}.py DESTINATION lib/exo/python)
 endforeach()
+install(DIRECTORY apps/init/manifests DESTINATION lib/exo)
 foreach(name run pack)
     configure_file(cmake/package/tool.in "package/exo-${name}" @ONLY)
     install(PROGRAMS "${PROJECT_BINARY_DIR}/package/exo-${name}" DESTINATION bin)

@@ -133,8 +133,8 @@ static void disks_start(const struct exo_info *facts) {
 /* ---- init ---- */
 
 /* A root capability: no parent, everything promised. */
-static struct exo_cap *root_add(struct exo_env *env, uint64_t class, uint64_t rights,
-                                uint64_t first, uint64_t count, uint64_t extra) {
+static void root_add(struct exo_env *env, uint64_t class, uint64_t rights, uint64_t first,
+                     uint64_t count, uint64_t extra) {
     uint32_t index = info->root_count++;
     struct exo_cap *cap = &env->slot[index];
     cap_reset(cap, EXO_SLOT_LIVE);
@@ -145,7 +145,6 @@ static struct exo_cap *root_add(struct exo_env *env, uint64_t class, uint64_t ri
     cap_index(cap, names_of(class, first, first + count, extra), cap_link(cap));
     info->root[index] =
         (struct exo_root_info){cap_handle(cap), first, count, (uint32_t) class, (uint32_t)rights};
-    return cap;
 }
 
 /* The archive must be memory that programs may hold: its frames are init's to map. */
@@ -167,29 +166,28 @@ static const struct exo_archive *archive_check(void) {
     return archive;
 }
 
+/* init's root capability for this frame: the first slots are those of the banks. */
+static struct exo_cap *bank_root(struct exo_env *env, uint64_t frame) {
+    struct exo_cap *cap = env->slot;
+    while (!cap_covers(cap, frame, 1)) cap++;
+    return cap;
+}
+
 /* Map one frame of init. */
 static void init_map(uint64_t va, uint64_t frame, uint64_t rights) {
-    uint64_t *leaf = frame_pointer(info->init_env + INIT_LEAF);
-    kernel_assert(frame_map(frame, rights) == 0);
-    leaf[(va - EXO_VA_INIT) >> EXO_FRAME_SHIFT] = pte_leaf(frame, rights);
-    *frame_state(info->init_env + INIT_LEAF) += 1;
+    uint64_t slot = cap_handle(bank_root(arch_hart()->space, frame));
+    kernel_assert(page_map(EXO_SELF, va, slot, frame, 1, rights).value == 1);
 }
 
-static void init_table(uint64_t parent, uint64_t index, uint64_t frame, uint64_t level) {
-    uint64_t *entries = frame_pointer(parent);
-    frame_claim(frame, EXO_FRAME_TABLE);
-    *frame_state(frame) = (uint64_t)EXO_TAG_TABLE << EXO_TAG_SHIFT |
-                          level << EXO_TABLE_LEVEL_SHIFT | parent << EXO_TABLE_PARENT_SHIFT |
-                          index << EXO_TABLE_INDEX_SHIFT;
-    entries[index] = pte_table(frame);
-}
-
-static void init_space(uint64_t first, const struct exo_archive *archive) {
+/* init's space, by the calls that a program would make: this hart acts as init meanwhile. */
+static void init_space(struct exo_env *env, const struct exo_archive *archive) {
+    struct hart *hart = arch_hart();
     uint64_t image = info->archive + (archive->init_offset >> EXO_FRAME_SHIFT);
-    init_table(first + INIT_ROOT, 0, first + INIT_TABLE, 1);
-    init_table(first + INIT_TABLE, EXO_VA_INIT >> (EXO_FRAME_SHIFT + EXO_GROUP_SHIFT),
-               first + INIT_LEAF, 0);
-    *frame_state(first + INIT_TABLE) += 1;
+    uint64_t first = env->frame, slot = cap_handle(bank_root(env, first));
+    hart->space = env;
+    hart->space_lock = space_lock(env);
+    kernel_assert(!table_link(EXO_SELF, 0, 2, slot, first + INIT_TABLE).value);
+    kernel_assert(!table_link(EXO_SELF, EXO_VA_INIT, 1, slot, first + INIT_LEAF).value);
     for (uint64_t offset = 0; offset < archive->init_bytes; offset += EXO_FRAME_BYTES) {
         bool text = offset < archive->init_text_bytes;
         init_map(EXO_VA_INIT + offset, image + (offset >> EXO_FRAME_SHIFT),
@@ -198,6 +196,7 @@ static void init_space(uint64_t first, const struct exo_archive *archive) {
     init_map(EXO_VA_INFO, info->info_frame, EXO_PAGE_R);
     init_map(EXO_VA_ENV, first + INIT_ENV, EXO_PAGE_R);
     init_map(EXO_VA_CTX, first + INIT_CTX, EXO_PAGE_R | EXO_PAGE_W);
+    hart->space = NULL;
 }
 
 /* Registers, lines and disks.  What the kernel keeps of them is refused when it is asked for. */
@@ -221,27 +220,22 @@ static struct exo_env *init_create(uint64_t first, uint64_t lines_end) {
     static const uint8_t types[] = {EXO_FRAME_ENV, EXO_FRAME_CTX, EXO_FRAME_ROOT};
     uint64_t frames[] = {first + INIT_ENV, first + INIT_CTX, first + INIT_ROOT};
     struct exo_env *env = env_at(first);
-    struct exo_cap *donor = NULL;
     const struct exo_archive *archive = archive_check();
     for (uint32_t i = 0; i < 3; i++) frame_claim(frames[i], types[i]);
     env_init(env, frames[1], frames[2], env);
-    for (uint32_t i = 0; i < info->bank_count; i++) {
-        struct exo_cap *cap =
-            root_add(env, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W | EXO_PAGE_X | EXO_PAGE_DMA,
-                     info->bank[i].first, info->bank[i].count, 0);
-        if (cap_covers(cap, first, INIT_FRAMES)) donor = cap;
-    }
+    for (uint32_t i = 0; i < info->bank_count; i++)
+        root_add(env, EXO_CLASS_PAGE, EXO_PAGE_R | EXO_PAGE_W | EXO_PAGE_X | EXO_PAGE_DMA,
+                 info->bank[i].first, info->bank[i].count, 0);
     root_add(env, EXO_CLASS_SLICE, EXO_SLICE_BIND | EXO_SLICE_URGENT, 0,
              (uint64_t)hart_count * EXO_ROWS, 0);
     root_add(env, EXO_CLASS_MACHINE, EXO_MACHINE_CONSOLE | EXO_MACHINE_POWER | EXO_MACHINE_TRACE, 0,
              1, 0);
     device_roots(env, lines_end);
-    env_donate(donor, env, frames, 3);
-    init_space(first, archive);
+    env_donate(bank_root(env, first), env, frames, 3);
+    init_space(env, archive);
     struct exo_ctx *ctx = arch_pointer(env->ctx);
     ctx->register_pc = EXO_VA_INIT;
-    uint64_t ready = env_word(env->gen, EXO_STATE_READY);
-    *frame_state(first) = ready;
+    *frame_state(first) = env_word(env->gen, EXO_STATE_READY);
     slice_fill(0, env, env, EXO_ROW_URGENT);
     return env;
 }

@@ -29,9 +29,8 @@ static uint64_t lock_rank(const struct lock *lock) {
     if (lock == &tree_lock) return 1;
     if (lock == &console_lock) return UINT64_MAX;
     if (lock == &lines_lock) return UINT64_MAX - 1;
-    for (uint64_t i = 0; i < disk_count; i++)
-        if (lock == &disks[i].lock) return UINT64_MAX - 2;
-    return (uint64_t)(uintptr_t)lock;
+    uint64_t address = (uint64_t)(uintptr_t)lock, offset = address - (uint64_t)(uintptr_t)disks;
+    return offset < sizeof(disks) ? UINT64_MAX - 2 : address;
 }
 
 void lock_taken(const struct lock *lock) {

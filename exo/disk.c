@@ -43,39 +43,36 @@ static void disk_write(const struct disk *disk, uint64_t offset, uint32_t value)
 
 /* ---- finding and starting ---- */
 
-static void note(const char *text) {
-    while (*text) text += arch_console_write(text, 1);
+/* Tell on the console why a block device is not used.  Returns false. */
+static bool left_out(const char *why) {
+    const char *texts[] = {"exo: a disk is left out: it ", why, "\n"};
+    for (unsigned i = 0; i < 3; i++)
+        while (*texts[i]) texts[i] += arch_console_write(texts[i], 1);
+    return false;
 }
 
-/* What is wrong with a block device for us, or NULL. */
-static const char *disk_lacks(const struct disk *disk) {
+/* Can the kernel drive this block device? */
+static bool disk_suits(const struct disk *disk) {
+    if (!disk->line) return left_out("has no interrupt line");
     if (disk_read(disk, VERSION) < MODERN)
-        return "is legacy (QEMU: -global virtio-mmio.force-legacy=false)";
+        return left_out("is legacy (QEMU: -global virtio-mmio.force-legacy=false)");
     disk_write(disk, DEVICE_FEATURES_SELECT, 0);
     if (!(disk_read(disk, DEVICE_FEATURES) & FEATURE_INDIRECT))
-        return "has no indirect descriptors";
+        return left_out("has no indirect descriptors");
     disk_write(disk, QUEUE_SELECT, 0);
-    if (disk_read(disk, QUEUE_SIZE_MAX) < EXO_ENTRIES) return "has too small a queue";
-    return NULL;
+    if (disk_read(disk, QUEUE_SIZE_MAX) < EXO_ENTRIES) return left_out("has too small a queue");
+    return true;
 }
 
 void disks_find(struct exo_info *facts) {
     disk_count = 0;
     for (uint32_t i = 0; i < facts->device_count && disk_count < EXO_DISKS_MAX; i++) {
+        const struct exo_device *device = &facts->device[i];
         struct disk *disk = &disks[disk_count];
-        *disk = (struct disk){.registers = facts->device[i].address};
-        if (facts->device[i].kind != EXO_DEVICE_VIRTIO || disk_read(disk, MAGIC) != MAGIC_VALUE ||
-            disk_read(disk, DEVICE_ID) != DEVICE_BLOCK)
-            continue;
-        const char *lacks = facts->device[i].line ? disk_lacks(disk) : "has no interrupt line";
-        if (lacks) {
-            note("exo: a disk is left out: it ");
-            note(lacks);
-            note("\n");
-            continue;
-        }
-        disk->in_flight = facts->device[i].line; /* until disk_start, which has a place for it */
-        disk_count++;
+        *disk = (struct disk){
+            .registers = device->address, .line = device->line, .bit = 1ul << disk_count};
+        disk_count += device->kind == EXO_DEVICE_VIRTIO && disk_read(disk, MAGIC) == MAGIC_VALUE &&
+                      disk_read(disk, DEVICE_ID) == DEVICE_BLOCK && disk_suits(disk);
     }
     facts->disk_count = (uint32_t)disk_count;
 }
@@ -122,8 +119,7 @@ void disk_start(struct disk *disk, struct exo_disk *facts, void *frames) {
     disk->facts = facts;
     disk->ring = frames;
     disk->requests = (struct request *)((char *)frames + EXO_FRAME_BYTES);
-    facts->line = disk->in_flight;
-    disk->in_flight = 0;
+    facts->line = disk->line;
     disk_write(disk, STATUS, 0);
     if (!disk_setup(disk)) write_once(facts->state, EXO_DISK_GONE);
     line_enable(arch_hart(), facts->line);
@@ -135,7 +131,7 @@ static uint64_t segment_end(uint64_t address, uint64_t bytes) {
     return ((address + bytes - 1) >> EXO_FRAME_SHIFT) + 1;
 }
 
-void segment_unpin(uint64_t address, uint64_t bytes) {
+static void segment_unpin(uint64_t address, uint64_t bytes) {
     for (uint64_t frame = address >> EXO_FRAME_SHIFT; frame < segment_end(address, bytes); frame++)
         __atomic_fetch_sub(frame_word(frame), EXO_PIN_ONE, __ATOMIC_RELEASE);
 }
@@ -149,6 +145,11 @@ bool segment_pin(uint64_t address, uint64_t bytes) {
         return false;
     }
     return true;
+}
+
+void request_unpin(const struct request *request) {
+    for (uint32_t i = 1; i <= request->pinned; i++)
+        segment_unpin(request->table[i].address, request->table[i].bytes);
 }
 
 /* ---- requests ---- */
@@ -187,8 +188,7 @@ static void request_end(struct disk *disk, uint64_t entry, uint8_t status, uint3
     queue->done++;
     queue->errors += status != EXO_BLOCK_OK;
     disk->facts->errors += status != EXO_BLOCK_OK;
-    for (uint32_t i = 1; i <= request->pinned; i++)
-        segment_unpin(request->table[i].address, request->table[i].bytes);
+    request_unpin(request);
     segment_unpin(request->status_address, 1);
     write_once(disk->in_flight, disk->in_flight - 1);
     write_once(disk->facts->entry[entry].queue, 0);
@@ -204,72 +204,59 @@ static void disk_reset(struct disk *disk) {
     disk_write(disk, STATUS, 0);
 }
 
-/* Some queue of the disk may have been told to wait for the end of a reset. */
-static void queues_wake(const struct disk *disk) {
-    for (uint64_t frame = disk->queues; frame;) {
-        const struct exo_queue *queue = frame_pointer(frame);
-        event_post(env_at(queue->leader), queue->events);
-        frame = queue->next;
-    }
-}
-
-/* A step of a reset: once the device confirms, its requests fail and it starts anew. */
+/*
+ * A step of a reset: once the device confirms, its requests fail and it starts
+ * anew.  One that does not in time, or disagrees then, is GONE.
+ */
 static void reset_step(struct disk *disk) {
-    if (disk_read(disk, STATUS)) return;
-    unsigned left = BATCH;
-    for (uint64_t entry = 0; entry < EXO_ENTRIES && left; entry++) {
-        if (!disk->facts->entry[entry].queue) continue;
-        request_end(disk, entry, EXO_BLOCK_IOERR, 0);
-        left--;
+    bool confirmed = !disk_read(disk, STATUS);
+    unsigned left = confirmed ? BATCH : 0;
+    for (uint64_t entry = 0; entry < EXO_ENTRIES && left; entry++)
+        if (disk->facts->entry[entry].queue) {
+            request_end(disk, entry, EXO_BLOCK_IOERR, 0);
+            left--;
+        }
+    if (confirmed ? disk->in_flight : arch_time() < disk->deadline) return;
+    if (!confirmed || !disk_setup(disk)) {
+        write_once(disk->facts->state, EXO_DISK_GONE);
+        disk->deadline = EXO_NEVER;
     }
-    if (disk->in_flight) return;
-    if (!disk_setup(disk)) write_once(disk->facts->state, EXO_DISK_GONE);
-    queues_wake(disk);
+    const struct exo_queue *queue; /* may have been told to wait for the end of the reset */
+    for (uint64_t frame = disk->queues; frame; frame = queue->next) {
+        queue = frame_pointer(frame);
+        event_post(env_at(queue->leader), queue->events);
+    }
 }
 
-static void disk_mask(struct disk *disk, bool masked) {
-    uint64_t bit = 1ul << (disk - disks);
-    disk->masked = masked;
-    if (masked)
-        __atomic_fetch_or(&disks_masked, bit, __ATOMIC_RELAXED);
-    else
-        __atomic_fetch_and(&disks_masked, ~bit, __ATOMIC_RELAXED);
-}
-
-/* Has the device ended something that was not handled? */
+/* Has the device, which runs, ended something that was not handled? */
 static bool disk_ended(const struct disk *disk) {
-    return disk->used_index != __atomic_load_n(&disk->ring->used_index, __ATOMIC_ACQUIRE);
+    return disk->facts->state == EXO_DISK_RUNS &&
+           disk->used_index != __atomic_load_n(&disk->ring->used_index, __ATOMIC_ACQUIRE);
 }
 
 void disk_batch(struct disk *disk) {
     disk_write(disk, INTERRUPT_ACK, disk_read(disk, INTERRUPT_STATUS));
     if (disk->facts->state == EXO_DISK_RESETS) reset_step(disk);
-    for (unsigned i = 0; i < BATCH && disk->facts->state == EXO_DISK_RUNS && disk_ended(disk);
-         i++) {
+    for (unsigned i = 0; i < BATCH && disk_ended(disk); i++) {
         struct exo_used used = disk->ring->used[disk->used_index++ % EXO_RING_SIZE];
         if (used.id < EXO_ENTRIES && disk->facts->entry[used.id].queue)
             request_end(disk, used.id, disk->requests[used.id].status, used.bytes);
         else
             disk_reset(disk); /* it lies */
     }
-    if (!disk->masked || (disk->facts->state == EXO_DISK_RUNS && disk_ended(disk))) return;
-    disk_mask(disk, false);
-    line_complete(disk->facts->line);
+    if (!disk_is_masked(disk) || disk_ended(disk)) return;
+    __atomic_fetch_and(&disks_masked, ~disk->bit, __ATOMIC_RELAXED);
+    line_complete(disk->line);
 }
 
 void disk_interrupt(uint64_t line) {
-    for (struct disk *disk = disks; disk < disks + disk_count; disk++) {
-        if (disk->facts->line != line) continue;
-        lock_take(&disk->lock);
-        disk_mask(disk, true);
-        disk_batch(disk);
-        lock_release(&disk->lock);
-    }
+    for (const struct disk *disk = disks; disk < disks + disk_count; disk++)
+        if (disk->line == line) __atomic_fetch_or(&disks_masked, disk->bit, __ATOMIC_RELAXED);
 }
 
 void disks_batch(void) {
     for (struct disk *disk = disks; disk < disks + disk_count; disk++) {
-        if (!(read_once(disks_masked) >> (disk - disks) & 1)) continue;
+        if (!disk_is_masked(disk)) continue;
         lock_take(&disk->lock);
         disk_batch(disk);
         lock_release(&disk->lock);
@@ -282,18 +269,12 @@ void disks_batch(void) {
 static void disk_late(struct disk *disk, uint64_t now) {
     uint64_t limit = LATE_ROWS * arch_hart()->row_ticks, oldest = EXO_NEVER;
     disk_batch(disk);
-    if (disk->facts->state == EXO_DISK_RUNS && !disk_ended(disk)) {
-        for (uint64_t entry = 0; entry < EXO_ENTRIES; entry++)
-            if (disk->facts->entry[entry].queue && disk->requests[entry].since + limit < oldest)
-                oldest = disk->requests[entry].since + limit;
-        disk->deadline = oldest;
-        if (now >= oldest) disk_reset(disk);
-    } else if (disk->facts->state == EXO_DISK_RESETS && now >= disk->deadline &&
-               disk_read(disk, STATUS)) {
-        write_once(disk->facts->state, EXO_DISK_GONE);
-        disk->deadline = EXO_NEVER;
-        queues_wake(disk);
-    }
+    if (disk->facts->state != EXO_DISK_RUNS || disk_ended(disk)) return;
+    for (uint64_t entry = 0; entry < EXO_ENTRIES; entry++)
+        if (disk->facts->entry[entry].queue && disk->requests[entry].since + limit < oldest)
+            oldest = disk->requests[entry].since + limit;
+    disk->deadline = oldest;
+    if (now >= oldest) disk_reset(disk);
 }
 
 uint64_t disks_late(uint64_t now) {
@@ -303,9 +284,9 @@ uint64_t disks_late(uint64_t now) {
             continue;
         lock_take(&disk->lock);
         if (now >= disk->deadline || disk->facts->state == EXO_DISK_RESETS) disk_late(disk, now);
-        uint64_t next = disk->facts->state == EXO_DISK_RESETS ? soon : disk->deadline;
+        bool more = disk->facts->state == EXO_DISK_RESETS || disk->deadline <= now;
+        uint64_t next = more ? soon : disk->deadline;
         lock_release(&disk->lock);
-        if (next <= now) next = soon; /* there is more to end */
         if (next < first) first = next;
     }
     return first;
@@ -343,10 +324,10 @@ int64_t requests_leave(const struct exo_env *space, const struct exo_cap *slot,
     for (unsigned i = 0; i < LEAVE_STEP; i++, ++*progress) {
         if (*progress == disk_count * EXO_ENTRIES) return 0;
         struct disk *disk = &disks[*progress / EXO_ENTRIES];
+        uint64_t entry = *progress % EXO_ENTRIES;
         lock_take(&disk->lock);
-        bool uses =
-            entry_uses(disk, *progress % EXO_ENTRIES, space, slot, first, first + slot->tail);
-        uses = uses && disk->requests[*progress % EXO_ENTRIES].since <= slot->began;
+        bool uses = disk->requests[entry].since <= slot->began &&
+                    entry_uses(disk, entry, space, slot, first, first + slot->tail);
         if (uses) disk_batch(disk);
         lock_release(&disk->lock);
         if (uses) return disk_waits(disk);

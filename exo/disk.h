@@ -13,8 +13,8 @@
  * at each change of row, and by who waits for a request to end.  The line stays
  * masked until a batch leaves nothing over.
  *
- * DEVICE, the lock of a disk, comes after SPACE.  Without it `masked` and
- * entry[].queue may be read.
+ * DEVICE, the lock of a disk, comes after SPACE.  Without it entry[].queue and
+ * the state may be read.
  */
 #pragma once
 #include "cap.h"
@@ -43,12 +43,13 @@ struct disk {
     struct exo_ring *ring;    /* the device's own */
     struct request *requests; /* by entry */
     uint64_t registers;       /* physical */
-    uint64_t queues;          /* QUEUE frame of its first open queue, 0: none */
+    uint64_t line;
+    uint64_t bit;    /* of disks_masked */
+    uint64_t queues; /* QUEUE frame of its first open queue, 0: none */
     uint64_t in_flight;
     uint64_t deadline;        /* when it must have ended or confirmed something; EXO_NEVER */
     uint16_t available_index; /* entries given to the device, ever */
     uint16_t used_index;      /* ... and taken back */
-    bool masked;              /* its line waits for a batch */
 };
 
 /* Frames that boot sets aside for each disk: its ring and its requests. */
@@ -72,11 +73,21 @@ static inline int64_t disk_waits(const struct disk *disk) {
 /* One batch of what has ended.  Under DEVICE. */
 void disk_batch(struct disk *disk);
 
-/* This line has interrupted: a batch, if it is a disk's. */
+/*
+ * A bit for each disk whose line waits for a batch.  It is set between the
+ * line's claim and the look that follows, and cleared before the line may come
+ * again: so no lock is needed.
+ */
+extern uint64_t disks_masked;
+
+static inline bool disk_is_masked(const struct disk *disk) {
+    return read_once(disks_masked) & disk->bit;
+}
+
+/* If this line, which was claimed, is a disk's, it waits for a batch. */
 void disk_interrupt(uint64_t line);
 
 /* A batch of each disk whose line is masked. */
-extern uint64_t disks_masked; /* a bit for each */
 void disks_batch(void);
 static inline void disks_look(void) {
     if (unlikely(read_once(disks_masked))) disks_batch();
@@ -88,7 +99,9 @@ void disk_ring(struct disk *disk);
 
 /* Pin the frames of a segment.  Returns whether all are DATA; else none is pinned. */
 bool segment_pin(uint64_t address, uint64_t bytes);
-void segment_unpin(uint64_t address, uint64_t bytes);
+
+/* Let go of the segments of a request. */
+void request_unpin(const struct request *request);
 
 /*
  * The I/O timeout: see to disks that are late.  Returns the next time at which

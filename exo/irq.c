@@ -29,26 +29,20 @@ void line_complete(uint64_t number) {
     lock_release(&lines_lock);
 }
 
-/* Claim a line and tell the program that bound it.  Returns its number, 0 when none waits. */
-static uint64_t line_take(const struct hart *hart) {
+void hart_lines(struct hart *hart) {
+    if (!arch_line_pending()) return;
     lock_take(&lines_lock);
-    uint64_t number = arch_line_claim(hart);
-    struct exo_line *line = &lines[number];
-    if (number) {
+    for (unsigned i = 0; i < LINES_STEP && arch_line_pending(); i++) {
+        uint64_t number = arch_line_claim(hart);
+        if (!number) break;
+        struct exo_line *line = &lines[number];
         line->masked = 1;
         line->raised++;
         if (line->leader) event_post(env_at(line->leader), line->events);
-    }
-    lock_release(&lines_lock);
-    return number;
-}
-
-void hart_lines(struct hart *hart) {
-    for (unsigned i = 0; i < LINES_STEP && arch_line_pending(); i++) {
-        uint64_t number = line_take(hart);
-        if (!number) return;
         disk_interrupt(number);
     }
+    lock_release(&lines_lock);
+    disks_look();
 }
 
 void lines_unbind(uint64_t first, uint64_t count) {

@@ -19,12 +19,16 @@ static uint64_t queue_word(const struct exo_env *leader) {
 
 /* ---- open and close ---- */
 
-/* Has the slot an entry that is not lent? */
-static bool entries_held(const struct exo_cap *block) {
+/* An entry of the slot that is not lent and has no request, from this one on; EXO_ENTRIES: none. */
+static uint64_t entry_find(const struct exo_cap *block, uint64_t entry) {
     const struct exo_entry *entries = disks[EXO_BLOCK_DISK(block->extra)].facts->entry;
-    uint64_t entry = EXO_BLOCK_ENTRY(block->extra), end = EXO_BLOCK_ENTRY_END(block->extra);
-    while (entry < end && entries[entry].holder != cap_link(block)) entry++;
-    return entry < end;
+    uint64_t first = EXO_BLOCK_ENTRY(block->extra), end = EXO_BLOCK_ENTRY_END(block->extra);
+    for (uint64_t i = first; i < end; i++, entry++) {
+        if (entry < first || entry >= end) entry = first;
+        const struct exo_entry *at = &entries[entry];
+        if (!read_once(at->queue) && read_once(at->holder) == cap_link(block)) return entry;
+    }
+    return EXO_ENTRIES;
 }
 
 static int64_t open_check(const struct exo_cap *block, const struct exo_cap *page, uint64_t ring,
@@ -38,7 +42,7 @@ static int64_t open_check(const struct exo_cap *block, const struct exo_cap *pag
     if (!block->count || !cap_has_entries(block)) return EXO_ERANGE;
     if (page->depth >= EXO_DEPTH_MAX) return EXO_EDEPTH;
     if (block->match) return EXO_EBUSY;
-    if (!entries_held(block)) return EXO_EOVERLAP;
+    if (entry_find(block, 0) == EXO_ENTRIES) return EXO_EOVERLAP;
     if (!frame_claim(ring, EXO_FRAME_RING)) return EXO_EBUSY;
     if (frame_claim(queue, EXO_FRAME_QUEUE)) return 0;
     frame_unclaim(ring);
@@ -128,14 +132,14 @@ static int64_t chain_copy(const struct kick *kick, struct request *request) {
     const volatile struct exo_ring *ring = frame_pointer(kick->queue->ring);
     uint64_t limit = kick->disk->facts->segments + 2, next = request->head;
     for (uint32_t i = 0; i < limit && next < EXO_RING_SIZE; i++) {
-        const volatile struct exo_descriptor *from = &ring->descriptor[next];
-        uint64_t address = from->address, flags = from->flags;
-        if (flags & EXO_DESCRIPTOR_INDIRECT) break;
-        request->table[i] =
-            (struct exo_descriptor){address, from->bytes, (uint16_t)(flags & 3), (uint16_t)(i + 1)};
-        next = from->next;
-        request->count = i + 1;
-        if (!(flags & EXO_DESCRIPTOR_NEXT)) return i ? 0 : EXO_ECHAIN;
+        struct exo_descriptor *to = &request->table[i];
+        *to = ring->descriptor[next];
+        bool last = !(to->flags & EXO_DESCRIPTOR_NEXT);
+        if (to->flags & EXO_DESCRIPTOR_INDIRECT) break;
+        to->flags &= EXO_DESCRIPTOR_NEXT | EXO_DESCRIPTOR_WRITE;
+        next = to->next;
+        request->count = to->next = (uint16_t)(i + 1);
+        if (last) return i ? 0 : EXO_ECHAIN;
     }
     return EXO_ECHAIN;
 }
@@ -144,14 +148,13 @@ static int64_t chain_copy(const struct kick *kick, struct request *request) {
 static bool window_covers(struct kick *kick, const struct exo_descriptor *segment, uint64_t right) {
     uint64_t first = segment->address >> EXO_FRAME_SHIFT;
     uint64_t count = ((segment->address + segment->bytes - 1) >> EXO_FRAME_SHIFT) - first + 1;
-    const struct exo_cap *cap = kick->window;
-    for (uint64_t i = 0; segment->bytes; i++) {
+    for (uint64_t i = 0;; i++) {
+        const struct exo_cap *cap = kick->window;
         if (!cap_check(cap, EXO_CLASS_PAGE, right | EXO_PAGE_DMA) && cap_covers(cap, first, count))
             return true;
-        if (i == kick->queue->window_count) break;
-        kick->window = cap = cap_find(kick->space, kick->queue->window[i]);
+        if (i == kick->queue->window_count) return false;
+        kick->window = cap_find(kick->space, kick->queue->window[i]);
     }
-    return false;
 }
 
 /*
@@ -171,16 +174,17 @@ static int64_t segment_copy(struct kick *kick, const struct exo_descriptor *segm
     return 0;
 }
 
-/* The BLOCK capability that a header names, for this right and range of sectors.  0 or an error. */
-static int64_t block_check(const struct kick *kick, uint32_t name, uint64_t right, uint64_t sector,
-                           uint64_t sectors) {
+/* May the BLOCK capability that the header names be used for the request's sectors?  0 or an error. */
+static int64_t block_check(const struct kick *kick, const struct request *request) {
+    uint32_t name = request->header.name, type = request->header.type;
+    bool reads = type == EXO_BLOCK_READ || type == EXO_BLOCK_FLUSH;
     uint64_t place = (uint64_t)(name & ((1u << NAME_PLACE_BITS) - 1)) << EXO_HANDLE_INDEX_SHIFT;
     const struct exo_cap *cap = cap_place(kick->space, place);
     uint32_t generation = cap ? (uint32_t)(cap->word >> EXO_HANDLE_GEN_SHIFT) : 0;
     if (!cap || ((generation ^ name >> NAME_PLACE_BITS) << NAME_PLACE_BITS)) return EXO_ESLOT;
-    int64_t error = cap_check(cap, EXO_CLASS_BLOCK, right);
+    int64_t error = cap_check(cap, EXO_CLASS_BLOCK, reads ? EXO_BLOCK_R : EXO_BLOCK_W);
     if (error) return error;
-    bool covers = !sectors || cap_covers(cap, sector, sectors);
+    bool covers = !request->sectors || cap_covers(cap, request->sector, request->sectors);
     return covers && EXO_BLOCK_DISK(cap->extra) == kick->queue->disk ? 0 : EXO_ERANGE;
 }
 
@@ -199,11 +203,10 @@ static int64_t data_pin(struct kick *kick, struct request *request, bool reads) 
         kick->frames += 1 + segment->bytes / EXO_FRAME_BYTES;
     }
     request->sectors = bytes / EXO_SECTOR_BYTES;
-
     return bytes && bytes % EXO_SECTOR_BYTES == 0 ? 0 : EXO_EREQUEST;
 }
 
-/* Check and copy the range of DISCARD and WRITE_ZEROES. */
+/* Check and copy the range of DISCARD and WRITE_ZEROES, which may have these flags. */
 static int64_t range_take(struct kick *kick, struct request *request, uint32_t flags) {
     struct exo_descriptor *segment = &request->table[1];
     if (request->count != 3) return EXO_EREQUEST;
@@ -219,47 +222,35 @@ static int64_t range_take(struct kick *kick, struct request *request, uint32_t f
 
 /* Check by type; from here on the table has the segments that the device will see. */
 static int64_t body_take(struct kick *kick, struct request *request) {
-    uint64_t features = kick->disk->facts->features, right = EXO_BLOCK_W;
-    const struct exo_block_header *header = &request->header;
-    int64_t error = 0;
-    request->sector = header->sector;
+    uint64_t features = kick->disk->facts->features;
+    request->sector = request->header.sector;
     request->sectors = 0;
-    if (header->type == EXO_BLOCK_READ || header->type == EXO_BLOCK_WRITE) {
-        if (header->type == EXO_BLOCK_READ) right = EXO_BLOCK_R;
-        error = data_pin(kick, request, right == EXO_BLOCK_R);
-    } else if (header->type == EXO_BLOCK_FLUSH && features & EXO_DISK_FLUSH) {
-        right = EXO_BLOCK_R;
+    switch (request->header.type) {
+    case EXO_BLOCK_READ: return data_pin(kick, request, true);
+    case EXO_BLOCK_WRITE: return data_pin(kick, request, false);
+    case EXO_BLOCK_FLUSH:
         request->sector = request->header.sector = 0;
-        if (request->count != 2) error = EXO_EREQUEST;
-    } else if (header->type == EXO_BLOCK_DISCARD && features & EXO_DISK_DISCARD) {
-        error = range_take(kick, request, 0);
-    } else if (header->type == EXO_BLOCK_ZEROES && features & EXO_DISK_ZEROES) {
-        error = range_take(kick, request, 1);
-    } else {
-        error = EXO_EREQUEST;
+        return features & EXO_DISK_FLUSH && request->count == 2 ? 0 : EXO_EREQUEST;
+    case EXO_BLOCK_DISCARD:
+        return features & EXO_DISK_DISCARD ? range_take(kick, request, 0) : EXO_EREQUEST;
+    case EXO_BLOCK_ZEROES:
+        return features & EXO_DISK_ZEROES ? range_take(kick, request, 1) : EXO_EREQUEST;
+    default: return EXO_EREQUEST;
     }
-    if (error) return error;
-    return block_check(kick, header->name, right, request->sector, request->sectors);
 }
 
-/* Copy, check and pin a chain.  With an error nothing is pinned and nothing has changed. */
+/* Copy and check a chain, and pin its frames.  With an error, what is pinned is in the table. */
 static int64_t request_take(struct kick *kick, struct request *request) {
-    request->pinned = 0;
     int64_t error = chain_copy(kick, request);
+    if (!error) error = segment_copy(kick, &request->table[0], (uint64_t *)&request->header);
     if (error) return error;
     struct exo_descriptor *status = &request->table[request->count - 1];
-    error = segment_copy(kick, &request->table[0], (uint64_t *)&request->header);
-    if (!error && (status->bytes != 1 || !(status->flags & EXO_DESCRIPTOR_WRITE)))
-        error = EXO_EHEADER;
-    if (!error && !window_covers(kick, status, EXO_PAGE_W)) error = EXO_EWINDOW;
-    if (error) return error;
+    if (status->bytes != 1 || !(status->flags & EXO_DESCRIPTOR_WRITE)) return EXO_EHEADER;
+    if (!window_covers(kick, status, EXO_PAGE_W)) return EXO_EWINDOW;
     error = body_take(kick, request);
-    if (!error && !segment_pin(status->address, 1)) error = EXO_ETYPE;
-    if (error) {
-        for (uint32_t i = 1; i <= request->pinned; i++)
-            segment_unpin(request->table[i].address, request->table[i].bytes);
-        return error;
-    }
+    if (!error) error = block_check(kick, request);
+    if (error) return error;
+    if (!segment_pin(status->address, 1)) return EXO_ETYPE;
     request->status_address = status->address;
     request->table[0].address = arch_address(&request->header);
     status->address = arch_address(&request->status);
@@ -270,27 +261,18 @@ static int64_t request_take(struct kick *kick, struct request *request) {
 
 /* ---- queue_kick ---- */
 
-/* A free entry of the queue's capability, or EXO_ENTRIES. */
-static uint64_t entry_find(const struct kick *kick) {
-    const struct exo_cap *cap = cap_at((uint32_t)kick->queue->slot);
-    uint64_t first = EXO_BLOCK_ENTRY(cap->extra), end = EXO_BLOCK_ENTRY_END(cap->extra);
-    uint64_t entry = kick->queue->entry;
-    for (uint64_t i = first; i < end; i++, entry++) {
-        if (entry < first || entry >= end) entry = first;
-        const struct exo_entry *at = &kick->disk->facts->entry[entry];
-        if (!at->queue && read_once(at->holder) == kick->queue->slot) return entry;
-    }
-    return EXO_ENTRIES;
-}
-
 /* Take one chain.  0, AGAIN when no entry is free, or why the chain is refused. */
 static int64_t chain_take(struct kick *kick, uint32_t head) {
-    uint64_t entry = entry_find(kick);
+    uint64_t entry = entry_find(cap_at((uint32_t)kick->queue->slot), kick->queue->entry);
     if (entry == EXO_ENTRIES) return EXO_EAGAIN;
     struct request *request = &kick->disk->requests[entry];
     request->head = head;
+    request->pinned = 0;
     int64_t error = request_take(kick, request);
-    if (error) return error;
+    if (error) {
+        request_unpin(request);
+        return error;
+    }
     kick->disk->facts->entry[entry].queue = (uint32_t)frame_of(kick->queue);
     kick->queue->entry = entry + 1;
     kick->queue->seen++;
@@ -302,6 +284,9 @@ static int64_t chain_take(struct kick *kick, uint32_t head) {
 static struct result chains_take(struct kick *kick) {
     const struct exo_queue *queue = kick->queue;
     const volatile struct exo_ring *ring = frame_pointer(queue->ring);
+    if (kick->disk->facts->state == EXO_DISK_RESETS)
+        return (struct result){EXO_EAGAIN, queue->events};
+    if (kick->disk->facts->state == EXO_DISK_GONE) return answer(EXO_EDEVICE);
     uint16_t index = __atomic_load_n(&ring->available_index, __ATOMIC_ACQUIRE);
     uint64_t count = (uint16_t)(index - (uint16_t)queue->seen), done = 0;
     struct result result = answer(count > EXO_RING_SIZE ? EXO_EINDEX : 0);
@@ -328,16 +313,11 @@ struct result queue_kick(uint64_t frame) {
     bool own = frame_exists(frame) && read_once(*frame_state(frame)) == queue_word(hart->space);
     struct kick kick = {.space = hart->space, .queue = own ? frame_pointer(frame) : NULL};
     if (own && kick.queue->state == EXO_QUEUE_OPEN) {
-        kick.disk = &disks[kick.queue->disk];
-        lock_take(&kick.disk->lock);
-        if (kick.disk->masked || kick.disk->facts->state != EXO_DISK_RUNS) disk_batch(kick.disk);
-        if (kick.disk->facts->state == EXO_DISK_RUNS)
-            result = chains_take(&kick);
-        else if (kick.disk->facts->state == EXO_DISK_RESETS)
-            result = (struct result){EXO_EAGAIN, kick.queue->events};
-        else
-            result.value = EXO_EDEVICE;
-        lock_release(&kick.disk->lock);
+        struct disk *disk = kick.disk = &disks[kick.queue->disk];
+        lock_take(&disk->lock);
+        if (disk_is_masked(disk) || disk->facts->state == EXO_DISK_RESETS) disk_batch(disk);
+        result = chains_take(&kick);
+        lock_release(&disk->lock);
     }
     lock_release(hart->space_lock);
     return result;

@@ -248,7 +248,7 @@ uint64_t blk_poll(struct blk *blk) {
     uint64_t count = used_end(blk);
     if (blk->lost) lost_refuse(blk);
     if (blk->refused) count += refused_end(blk);
-    kick_if_new(blk); /* what `done` submitted, and what waited for the room */
+    if (count) kick_if_new(blk); /* what `done` submitted, and what waited for the room */
     return count;
 }
 
@@ -256,7 +256,6 @@ uint64_t blk_wait(struct blk *blk, uint64_t deadline) {
     for (;;) {
         uint64_t count = blk_poll(blk);
         if (count || !blk->under_way) return count;
-        if (blk->lost || blk->refused) continue; /* since the poll's last kick */
         if (!event_wait(1ul << blk->event, deadline)) return blk_poll(blk);
     }
 }

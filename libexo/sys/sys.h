@@ -4,9 +4,16 @@
  */
 #pragma once
 #include <exo/sys.h>
+#include <stdio.h>
 
 /* begin.c: init's start block, which nobody wrote for it. */
 extern struct sys_start sys_init_start;
+
+/* input.c: the next byte of stdin, or EOF. */
+int sys_input_byte(FILE *file);
+
+/* bell.c: handle of class ENV by which who serves the console is notified, or EXO_NONE. */
+uint64_t sys_bell(void);
 
 /* exception.S: where the kernel enters; jumps to nothing a C caller may call. */
 void sys_exception_entry(void);

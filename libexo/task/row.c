@@ -52,6 +52,23 @@ uint64_t row_count_free(uint64_t hart, uint64_t rights) {
     return count;
 }
 
+bool row_find(struct row *row, uint64_t hart, uint64_t count, uint64_t rights) {
+    uint64_t slice, found = 0;
+
+    for (uint64_t number = hart * EXO_ROWS; number < (hart + 1) * EXO_ROWS; number++) {
+        if (!row_table() || !row_is_free(number, rights, &slice)) {
+            found = 0;
+            continue;
+        }
+        if (found == 0 || slice != row->slice) {
+            *row = (struct row){slice, number};
+            found = 0;
+        }
+        if (++found == count) return true;
+    }
+    return false;
+}
+
 /* The free row that is to be taken next. */
 static bool row_choose(struct row *row, uint64_t hart, uint64_t rights) {
     uint64_t least = EXO_ROWS + 1;

@@ -112,12 +112,12 @@ static int64_t fixed_map(struct build *build, const struct sys_start *start) {
         {EXO_VA_ENV, build->memory, frame, EXO_PAGE_R},
         {EXO_VA_CTX, build->memory, frame + 1, EXO_PAGE_R | EXO_PAGE_W},
         {SYS_VA_START, build->memory, build->content_frame, EXO_PAGE_R | EXO_PAGE_W},
-        {SYS_VA_CONSOLE, start->lock, start->lock_frame, EXO_PAGE_R | EXO_PAGE_W},
+        {SYS_VA_CONSOLE, start->rings, start->rings_frame, EXO_PAGE_R | EXO_PAGE_W},
     };
     int64_t error = 0;
 
     for (uint64_t i = 0; i < sizeof(pages) / sizeof(pages[0]) && !error; i++)
-        if (pages[i].va != SYS_VA_CONSOLE || start->lock)
+        if (pages[i].va != SYS_VA_CONSOLE || start->rings)
             error = space_map(&build->space, pages[i].va, pages[i].slot, pages[i].frame, 1,
                               pages[i].rights);
     return error;

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 
+import manifest
 import pack
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
@@ -54,14 +55,21 @@ def kernel(name="kernel"):
     return BUILD / f"{name}.bin"
 
 
-def archive(output, command, files=(), init="init", added=()):
-    """Write the boot archive that runs `command`, a list of words."""
+def archive(output, command, files=(), init="init", added=(), images=(), text=None):
+    """Write the boot archive that runs `command`, a list of words, or else the shell.
+
+    `images` are disks that the programs share, as `disks` takes them; `text` is a
+    manifest instead of the one that is made of all that.
+    """
+    if text is None:
+        text = manifest.text(command, [disk_path(image)[1] for image in images])
     pack.pack(
         output,
         init=PROGRAMS / init,
         programs=programs(added).values(),
         files=files,
-        command=command,
+        # Other first programs than init read `command`.
+        texts={"manifest": text.encode(), "command": pack.command_bytes(command)},
     )
 
 
@@ -119,11 +127,11 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def start(command, **options):
+def start(command, stdin=subprocess.DEVNULL, **options):
     """Start QEMU in a session of its own: the terminal's Ctrl-C reaches us, and we end it."""
     return subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         start_new_session=True,
         preexec_fn=die_with_parent,
         **options,

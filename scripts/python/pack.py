@@ -11,6 +11,8 @@ import pathlib
 import struct
 import sys
 
+import manifest
+
 FRAME = 4096
 MAGIC = 0x31484352414F5845  # EXO_ARCHIVE_MAGIC
 VA_INIT = 0x200000  # EXO_VA_INIT
@@ -76,13 +78,17 @@ def command_bytes(words):
     return b"".join(os.fsencode(word) + b"\0" for word in words)
 
 
-def pack(output, init, programs=(), files=(), command=()):
-    """Write the archive; `programs` and `files` are paths, named by their last part."""
+def pack(output, init, programs=(), files=(), texts=None):
+    """Write the archive; `programs` and `files` are paths, named by their last part.
+
+    `texts` are contents by name: above all `manifest`, what init is to start.
+    """
     image, text_bytes = flat_image(init)
+    texts = texts or {}
     contents = {}
     for path in [*programs, *files]:
         path = pathlib.Path(path)
-        if path.name in contents or path.name == "command":
+        if path.name in contents or path.name in texts:
             raise PackError(f"{path}: the archive has a file of this name already")
         if len(os.fsencode(path.name)) >= NAME_BYTES:
             raise PackError(f"{path}: its name is longer than {NAME_BYTES - 1} bytes")
@@ -90,7 +96,7 @@ def pack(output, init, programs=(), files=(), command=()):
             contents[path.name] = path.read_bytes()
         except OSError as error:
             raise PackError(f"{path}: {error.strerror}") from error
-    contents["command"] = command_bytes(command)
+    contents |= texts
 
     init_offset = round_up(HEADER.size + len(contents) * ENTRY.size)
     place = init_offset + len(image)
@@ -111,7 +117,7 @@ def pack(output, init, programs=(), files=(), command=()):
 def main():
     parser = argparse.ArgumentParser(
         prog="scripts/pack",
-        usage="scripts/pack --output FILE --init ELF [options] -- PROGRAM ARGS",
+        usage="scripts/pack --output FILE --init ELF [options] [--manifest PATH | -- PROGRAM ARGS]",
         description="Builds the boot archive that QEMU or a boot loader passes as initrd.",
         epilog="Example: scripts/pack --output boot.exo --init build/riscv/programs/init.elf"
         " --program build/riscv/programs/hello -- hello",
@@ -120,6 +126,10 @@ def main():
     parser.add_argument("--init", required=True, metavar="ELF", help="the first program")
     parser.add_argument("--program", action="append", default=[], metavar="ELF", help="a program")
     parser.add_argument("--file", action="append", default=[], metavar="PATH", help="any file")
+    parser.add_argument(
+        "--manifest", metavar="PATH",
+        help="what init starts (docs/init.md); instead of PROGRAM ARGS, or the shell",
+    )  # fmt: skip
     arguments = sys.argv[1:]
     command = []
     if "--" in arguments:
@@ -127,7 +137,12 @@ def main():
         arguments, command = arguments[:place], arguments[place + 1 :]
     options = parser.parse_args(arguments)
     try:
-        pack(options.output, options.init, options.program, options.file, command)
+        if options.manifest:
+            data = pathlib.Path(options.manifest).read_bytes()
+        else:
+            data = manifest.text(command).encode()
+        texts = {"manifest": data}
+        pack(options.output, options.init, options.program, options.file, texts)
     except (PackError, OSError) as error:
         sys.exit(f"pack: {error}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/run: boot one program on QEMU and exit with its status."""
+"""scripts/run: boot a shell or programs on QEMU and exit with their status."""
 import argparse
 import os
 import re
@@ -11,16 +11,7 @@ import tempfile
 
 import machine
 import pack
-
-NEXT = """
-That was `hello`, in an address space that it built itself.  Try next:
-  scripts/run -- fault                      a program that handles its own page faults
-  scripts/run -- two                        two programs that share one frame and nothing else
-  scripts/run -- sched                      two user-level schedulers side by side
-  scripts/run --smp 4 --file README.md -- sum README.md
-                                            the SHA-256 of any file of yours
-  scripts/test quick                        the tests that take a minute
-"""
+import terminal
 
 NAME = "exo-run" if machine.PACKAGE else "scripts/run"
 
@@ -63,8 +54,9 @@ def parse(arguments):
         prog=NAME,
         usage=f"{NAME} [--smp N] [--mem SIZE] [--file PATH]... [--program PATH]..."
         " [--disk FILE[,ro]]... [--count] [--gdb] [-- PROGRAM ARGS]",
-        description="Boots exo on QEMU, runs PROGRAM (hello, if none is named) and exits with its"
-        " status.  Installs and builds what is missing.  Ctrl-C ends it.",
+        description="Boots exo on QEMU and stands at a shell: help lists its commands, exit or"
+        " Ctrl-D leaves it, Ctrl-] ends the machine at once.  With PROGRAM it runs that instead and"
+        " exits with its status; Ctrl-C ends it.  Installs and builds what is missing.",
         epilog=f"Several programs at once: {NAME} -- PROGRAM ARGS + PROGRAM ARGS",
     )
     add_options(parser)
@@ -138,47 +130,86 @@ class Console:
                 self.out.write(text.encode() + b"\n")
 
 
-def copy_console(qemu, programs, show_firmware):
-    """Pass QEMU's output on, without the firmware's banner, until QEMU ends."""
+class Banner:
+    """Takes the firmware's banner out of the machine's output, unless it is to be shown."""
+
+    def __init__(self, show):
+        self.show = show
+        self.held = b""
+        self.last_line = False  # has come: firmware is done with the console
+        self.ended = False
+
+    def seconds(self):
+        """How long more output is waited for."""
+        return None if self.ended else BANNER_SECONDS
+
+    def passes(self, data):
+        """What of the output so far, with this more, can be shown."""
+        if self.ended:
+            return data
+        self.held += data
+        place = self.held.find(machine.FIRMWARE_LAST_LINE)
+        if place < 0 or self.held.find(b"\n", place) < 0:
+            return data if self.show else b""
+        self.last_line = True
+        rest = machine.without_firmware(self.held)
+        # The blank line after the banner may still be on its way.
+        self.ended = bool(rest)
+        return data if self.show else rest
+
+    def rest(self):
+        """It does not end."""
+        self.last_line = self.ended = True
+        return b"" if self.show else self.held
+
+
+def copy_console(qemu, keys, programs, show_firmware):
+    """Pass what is typed on to QEMU, and its output to us without the banner, until it ends."""
     console = Console(sys.stdout.buffer, programs)
+    banner = Banner(show_firmware)
     source = qemu.stdout.fileno()
-    held = None if show_firmware else b""
     while True:
-        if held is not None and not select.select([source], [], [], BANNER_SECONDS)[0]:
-            data, held = held, None
-        else:
+        readable, writable, _ = select.select(
+            [source, *keys.readable()], keys.writable(), [], banner.seconds()
+        )
+        if writable:
+            keys.write()
+        if readable and readable[-1] != source:
+            keys.read()
+        if source in readable:
             data = os.read(source, 65536)
             if not data:
                 break
-            if held is not None:
-                held += data
-                data = b""
-                place = held.find(machine.FIRMWARE_LAST_LINE)
-                if place >= 0 and held.find(b"\n", place) >= 0:
-                    data = machine.without_firmware(held)
-                    # The blank line after the banner may still be on its way.
-                    held = None if data else held
-        console.write(data)
-    if held:
-        console.write(machine.without_firmware(held))
+            console.write(banner.passes(data))
+        elif not readable and not writable:
+            console.write(banner.rest())
+        keys.opened = banner.last_line
+    if not banner.ended:
+        console.write(machine.without_firmware(banner.rest()))
 
 
 def boot(options, command):
     # A device that works needs real time: a sleeping hart's must not pass at once then.
-    extra = ["-icount", f"shift=0,sleep={'on' if options.disk else 'off'}"] if options.count else []
+    extra = ["-icount", f"shift=0,sleep={'on' if options.disk or not command else 'off'}"] if options.count else []
     extra += machine.disks(options.disk)
     if options.gdb:
         port = machine.debug_port()
         extra += ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
         print(f"run: waiting for scripts/debug on port {port}", file=sys.stderr, flush=True)
     with tempfile.NamedTemporaryFile(prefix="exo-archive-") as archive:
-        machine.archive(archive.name, command, options.file, added=options.program)
+        machine.archive(
+            archive.name, command, options.file, added=options.program, images=options.disk
+        )
         line = machine.command_line(archive.name, None, options.smp, options.mem, extra=extra)
-        qemu = machine.start(line, stdout=-1)
+        qemu = machine.start(line, stdin=-1, stdout=-1)
+        ends = [terminal.END] if not command else [terminal.END, terminal.INTERRUPT]
         try:
             programs = machine.programs(options.program)
-            copy_console(qemu, programs, options.firmware or options.gdb)
+            with terminal.Terminal(qemu.stdin, ends) as keys:
+                copy_console(qemu, keys, programs, options.firmware or options.gdb)
             return qemu.wait()
+        except terminal.Ended:
+            return 128 + signal.SIGINT
         finally:
             if qemu.poll() is None:
                 qemu.kill()
@@ -215,10 +246,7 @@ def main():
     if options.list:
         print("\n".join(machine.programs(options.program)))
         return 0
-    status = run(options, command or ["hello"])
-    if not command and status == 0 and not machine.PACKAGE:
-        print(NEXT, end="")
-    return status
+    return run(options, command)
 
 
 if __name__ == "__main__":

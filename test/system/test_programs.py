@@ -8,13 +8,6 @@ import exo_qemu
 import pytest
 
 
-def test_hello_is_the_default_and_says_what_to_try():
-    result = exo_qemu.run()
-    assert result.status == 0, str(result)
-    assert "hello" in result.output.lower(), str(result)
-    assert "scripts/run -- fault" in result.output, str(result)
-
-
 @pytest.mark.parametrize("smp", [1, 4])
 @pytest.mark.parametrize("program", ["hello", "hello_large", "fault", "raw", "two"])
 def test_program_ends_well(program, smp):

@@ -131,9 +131,9 @@ static void grant_checks(void) {
     REFUSED(ENV, "grant to frame 2^64 - 1", exo_cap_grant(below, 0, there, ~0ul, gen));
     REFUSED(ENV, "grant to another generation",
             exo_cap_grant(below, 0, there, sys_env()->frame, gen + 1));
-    if (sys_start->lock)
+    if (sys_start->rings)
         REFUSED(BUSY, "give away what is mapped",
-                exo_cap_grant(sys_start->lock, child.env, there, 0, 0));
+                exo_cap_grant(sys_start->rings, child.env, there, 0, 0));
     else
         REFUSED(ROOT, "give a root away", exo_cap_grant(memory, child.env, there, 0, 0));
     DONE("drop", exo_cap_drop(weak, child.frame));

@@ -50,6 +50,7 @@ static struct {
     uint16_t seen, done;
     uint64_t events;
     uint64_t kicks, yields, waits;
+    int64_t refusal;      /* of every kick */
     uint64_t draining;    /* a close is answered AGAIN so often */
     void (*asleep)(void); /* what happens while the program waits */
     uint8_t status;       /* with which requests end */
@@ -93,6 +94,7 @@ static int64_t chain_take(struct taken *request, uint16_t head) {
     uint64_t sector = request->header.sector, sectors = bytes / SECTOR;
     if (request->header.type == EXO_BLOCK_DISCARD || request->header.type == EXO_BLOCK_ZEROES) {
         assert_int_equal(bytes, sizeof(request->range));
+        assert_int_equal(sector, 0);
         memcpy(&request->range, at(request->segments[0].address, bytes), bytes);
         sector = request->range.sector;
         sectors = request->range.sectors;
@@ -111,6 +113,7 @@ struct exo_result exo_queue_kick(uint64_t queue) {
 
     kernel.kicks++;
     assert_int_equal(queue, FRAME + BLK_QUEUE);
+    if (kernel.refusal) return (struct exo_result){kernel.refusal, 0};
     if (kernel.queue.state != EXO_QUEUE_OPEN) return (struct exo_result){EXO_EQUEUE, 0};
     if (kernel.disk.state == EXO_DISK_GONE) return (struct exo_result){EXO_EDEVICE, 0};
     if (kernel.disk.state == EXO_DISK_RESETS) return (struct exo_result){EXO_EAGAIN, 1ul << EVENT};
@@ -461,14 +464,58 @@ static void a_lost_queue_ends_all(void **state) {
     }
 }
 
-/* It sleeps while the queue goes, and when it wakes nothing has ended. */
+static void disk_goes(void) {
+    kernel.disk.state = EXO_DISK_GONE;
+    kernel.events |= 1ul << EVENT;
+}
+
+/* It sleeps while the queue or the disk goes, and when it wakes nothing has ended. */
 static void a_queue_lost_in_sleep_is_seen(void **state) {
     (void)state;
-    begin_test(8);
-    kernel.asleep = queue_goes;
-    ask(0, EXO_BLOCK_READ, FIRST, 1, SECTOR);
-    assert_int_equal(blk_wait(&blk, EXO_NEVER), 1);
-    assert_int_equal(requests[0].request.result, EXO_EQUEUE);
+    for (int gone = 0; gone < 2; gone++) {
+        begin_test(8);
+        kernel.asleep = gone ? disk_goes : queue_goes;
+        ask(0, EXO_BLOCK_READ, FIRST, 1, SECTOR);
+        assert_int_equal(blk_wait(&blk, EXO_NEVER), 1);
+        assert_int_equal(requests[0].request.result, gone ? EXO_EDEVICE : EXO_EQUEUE);
+    }
+}
+
+/* ... and not an error of the chain with head 0, which the kernel does not mean. */
+static void an_error_of_the_queue_ends_all(void **state) {
+    (void)state;
+    const int64_t errors[] = {EXO_EQUEUE, EXO_EINDEX, EXO_EDEVICE};
+    for (unsigned i = 0; i < 3; i++) {
+        begin_test(8);
+        ask(0, EXO_BLOCK_READ, FIRST, 1, SECTOR);
+        ask(1, EXO_BLOCK_READ, FIRST, 1, SECTOR);
+        kernel.refusal = errors[i];
+        assert_int_equal(blk_wait(&blk, EXO_NEVER), 2);
+        assert_int_equal(kernel.kicks, 1);
+        assert_int_equal(requests[0].request.result, errors[i]);
+        assert_int_equal(requests[1].request.result, errors[i]);
+    }
+}
+
+/* A short request does not overtake a long one for which there is no room. */
+static void who_waits_is_not_overtaken(void **state) {
+    (void)state;
+    begin_test(EXO_ENTRIES);
+    for (unsigned i = 0; i < 63; i++) ask(i, EXO_BLOCK_FLUSH, 0, 0, 0);
+    ask(63, EXO_BLOCK_READ, FIRST, 2, SECTOR);
+    ask(64, EXO_BLOCK_FLUSH, 0, 0, 0);
+    blk_kick(&blk);
+    assert_int_equal(kernel.in_flight, 63);
+    complete(0, EXO_BLOCK_OK);
+    blk_poll(&blk);
+    assert_int_equal(kernel.in_flight, 63);
+    assert_int_equal(taken[62].header.type, EXO_BLOCK_READ);
+    complete(0, EXO_BLOCK_OK);
+    blk_poll(&blk);
+    assert_int_equal(taken[62].header.type, EXO_BLOCK_FLUSH);
+    complete_all(EXO_BLOCK_OK);
+    blk_poll(&blk);
+    check_idle();
 }
 
 static unsigned again;
@@ -655,6 +702,8 @@ int main(void) {
         cmocka_unit_test(a_reset_is_waited_for),
         cmocka_unit_test(a_lost_queue_ends_all),
         cmocka_unit_test(a_queue_lost_in_sleep_is_seen),
+        cmocka_unit_test(an_error_of_the_queue_ends_all),
+        cmocka_unit_test(who_waits_is_not_overtaken),
         cmocka_unit_test(done_may_submit),
         cmocka_unit_test(a_wait_ends_at_its_deadline),
         cmocka_unit_test(ranges_are_cleared),

@@ -30,6 +30,13 @@ int64_t row_take(struct row *row, uint64_t hart, uint64_t rights, uint64_t env);
 /* Take the environment out of a row; returns when it has left the hart.  0 or an enum exo_error. */
 int64_t row_give(const struct row *row);
 
+/*
+ * Find `count` neighbouring rows of a hart that are free and held by one
+ * capability, with these rights: to be lent, or derived from.  False when there
+ * are none; else *row is the first.
+ */
+bool row_find(struct row *row, uint64_t hart, uint64_t count, uint64_t rights);
+
 /* How many of the rows on this hart (or with ROW_ANY_HART on all) could be taken with these rights. */
 uint64_t row_count_free(uint64_t hart, uint64_t rights);
 

@@ -27,7 +27,7 @@
 #define SYS_VA_CAPS 0x380000    /* the CAPS frames of the program, read-only, in order */
 #define SYS_VA_STACK 0x3a0000   /* lowest byte of the stack; a hole lies below and above */
 #define SYS_VA_STACK_TOP 0x3f8000
-#define SYS_VA_CONSOLE 0x3fb000 /* the console lock, shared with other programs */
+#define SYS_VA_CONSOLE 0x3fb000 /* its console (exo/console.h), shared with who serves it */
 #define SYS_VA_START 0x3fc000   /* the start block; init has none */
 #define SYS_VA_PROGRAM 0x400000 /* lowest byte of a program's image */
 
@@ -39,10 +39,12 @@
 #define SYS_SLOT_MEMORY 0  /* PAGE R W X: its memory, the frames of its own objects included */
 #define SYS_SLOT_ARCHIVE 1 /* PAGE R: the boot archive */
 #define SYS_SLOT_CONSOLE 2 /* MACHINE CONSOLE */
-#define SYS_SLOT_LOCK 3    /* PAGE R W: one frame, the console lock */
+#define SYS_SLOT_RINGS 3   /* PAGE R W: one frame, its console */
 #define SYS_SLOT_LENT 4    /* what else the parent lends, in its order */
-#define SYS_LENT_MAX 4
-#define SYS_SLOT_SELF 8 /* ENV CALL NOTIFY CONTROL: the program's first thread itself */
+#define SYS_LENT_MAX 6
+#define SYS_SLOT_SELF 10    /* ENV CALL NOTIFY CONTROL: the program's first thread itself */
+#define SYS_SLOT_SERVICE 11 /* ENV CALL: the service of init (exo/init.h) */
+#define SYS_SLOT_BELL 12    /* ENV NOTIFY: who serves the console; filled when it is needed */
 
 /* Words of exo_ctx.program that parent and child agree on. */
 #define SYS_WORD_STATUS 0 /* exit status, 0 to 255 */
@@ -64,13 +66,16 @@ struct sys_start {
     uint64_t frame_used; /* of these, from the first on, in use when the program starts */
     uint64_t archive;
     uint64_t console;
-    uint64_t lock;
+    uint64_t rings;
     uint64_t lent[SYS_LENT_MAX];
-    uint64_t lock_frame; /* what `lock` is for */
+    uint64_t rings_frame; /* what `rings` is for */
     uint64_t argument_count;
     uint64_t self; /* of SYS_SLOT_SELF */
+    uint64_t service;
+    uint64_t service_frame;      /* ENV frame of the service's environment */
+    uint64_t service_generation; /* ... and its generation */
 };
-_Static_assert(sizeof(struct sys_start) == 128, "parent and child agree on the start block");
+_Static_assert(sizeof(struct sys_start) == 168, "parent and child agree on the start block");
 
 /* Behind it, in the same frame, lie argument_count strings, one after the other. */
 #define SYS_ARGUMENT_BYTES (EXO_FRAME_BYTES - sizeof(struct sys_start))
@@ -323,7 +328,8 @@ static inline void sys_critical_end(void) {
 #define SYS_EVENT_GRANT 55   /* a waiter was granted */
 #define SYS_EVENT_HANDLER 54 /* ... one that waits in an exception handler */
 #define SYS_EVENT_JOB 53     /* a job begins (exo/schedule.h) */
-#define SYS_EVENTS_FREE 53   /* the program's own: so many, from bit 0 on */
+#define SYS_EVENT_CONSOLE 52 /* something was typed; of who serves a console: or written */
+#define SYS_EVENTS_FREE 52   /* the program's own: so many, from bit 0 on */
 
 /*
  * A thread that waits for another to grant it something.  It is made on the
@@ -366,20 +372,53 @@ struct sys_nested_lock {
 void sys_nested_take(struct sys_nested_lock *lock);
 void sys_nested_give(struct sys_nested_lock *lock);
 
+/* ---- The console (console.c, input.c, bell.c) */
+
 /* Write out what this thread's stdout still holds. */
 void sys_console_flush(void);
 
 /*
- * Write to the console, as one piece when all programs keep to the lock.
- * Without a CONSOLE capability the bytes are lost.
+ * Write to the console, as one piece when all programs keep to the lock: to its
+ * rings while somebody serves them, else by debug_write.  Without either the bytes
+ * are lost.
  */
 void sys_console_write(const char *bytes, uint64_t length);
 
+/* Its console (exo/console.h), or NULL when it has none. */
+struct console;
+struct console *sys_console(void);
+
+/* Whether what is typed comes to this program (to its first thread). */
+bool sys_console_is_typed(void);
+
 /*
- * init's: make the first console lock, in a DATA frame of the PAGE capability
- * `slot`, so that it can be lent to children.  Returns 0 or an enum exo_error.
+ * Read up to `count` bytes as they were typed; how many there were.  Sleeps until
+ * there is one or the deadline comes.
  */
-int64_t sys_console_lock_make(uint64_t slot, uint64_t frame);
+uint64_t sys_console_read(char *bytes, uint64_t count, uint64_t deadline);
+
+/* Tell who serves the console that there is something to do. */
+void sys_console_bell(void);
+
+/*
+ * init's: have a console in a DATA frame of the PAGE capability `slot`, for its
+ * own output.  Returns 0 or an enum exo_error.
+ */
+int64_t sys_console_make(uint64_t slot, uint64_t frame);
+
+/* init's: who serves its console from now on; a handle of class ENV, or EXO_NONE. */
+void sys_console_bell_set(uint64_t env);
+
+/* ---- The service of init (exo/init.h) */
+
+/* Call it, giving it time when it is busy.  Returns 0 and its answer, or an enum exo_error. */
+int64_t sys_service(struct sys_words *words);
+
+/* Open an EMPTY slot so that it may grant into it.  Returns 0 or an enum exo_error. */
+int64_t sys_service_open(uint64_t slot);
+
+/* init's: lend this to all children as its service. */
+void sys_service_make(uint64_t env, uint64_t frame, uint64_t generation);
 
 /*
  * Hook of exo::mem, called before constructors and main on the first page of

@@ -18,7 +18,7 @@ struct task_lend {
     uint64_t first;
     uint64_t count;
     uint64_t rights; /* by class */
-    uint64_t events; /* of class ENV: the event bits that the child may set */
+    uint64_t extra;  /* of class ENV: the event bits that the child may set; of BLOCK: entries */
 };
 
 struct task_options {
@@ -27,7 +27,13 @@ struct task_options {
     uint64_t frames;              /* memory to lend; 0: as much as TASK_FRAMES_DEFAULT */
     const struct task_lend *lend; /* beside memory, archive and console */
     uint64_t lend_count;          /* at most SYS_LENT_MAX */
+    uint64_t rings;               /* frame of a console of its own (console_begin), which this
+                                     program serves or init's service knows; 0: it shares the
+                                     caller's; TASK_NO_RINGS: it has none */
+    bool silent;                  /* it may not write by debug_write either */
 };
+
+#define TASK_NO_RINGS 1
 
 #define TASK_FRAMES_DEFAULT 1024 /* 4 MiB */
 #define TASK_NO_ROW (~0ul)
