@@ -47,7 +47,7 @@ void lock_released(const struct lock *lock) {
 #endif
 
 /* Has the caller a MACHINE capability with this right?  0, SLOT, CLASS or RIGHTS. */
-static int64_t machine_check(uint64_t slot, uint64_t right) {
+static inline int64_t machine_check(uint64_t slot, uint64_t right) {
     struct hart *hart = arch_hart();
     lock_take(hart->space_lock);
     int64_t error = cap_check(cap_find(hart->space, slot), EXO_CLASS_MACHINE, right);
@@ -55,16 +55,20 @@ static int64_t machine_check(uint64_t slot, uint64_t right) {
     return error;
 }
 
-/* With nothing to write this is the cheapest call that looks at a capability. */
-static struct result debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high) {
-    int64_t value = machine_check(slot, EXO_MACHINE_CONSOLE);
-    if (value || !length) return answer(value);
+static __attribute__((noinline)) struct result console_write(uint64_t length, uint64_t low,
+                                                             uint64_t high) {
     if (length > EXO_WRITE_MAX) return answer(EXO_EARGUMENT);
     uint64_t bytes[EXO_WRITE_MAX / sizeof(uint64_t)] = {low, high};
     lock_take(&console_lock);
-    value = (int64_t)arch_console_write((const char *)bytes, length);
+    int64_t value = (int64_t)arch_console_write((const char *)bytes, length);
     lock_release(&console_lock);
     return answer(value ? value : EXO_EAGAIN);
+}
+
+/* With nothing to write this is the cheapest call that looks at a capability. */
+static struct result debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high) {
+    int64_t value = machine_check(slot, EXO_MACHINE_CONSOLE);
+    return value || !length ? answer(value) : console_write(length, low, high);
 }
 
 static struct result shutdown(uint64_t slot, uint64_t status) {
@@ -75,15 +79,9 @@ static struct result shutdown(uint64_t slot, uint64_t status) {
 
 void call_table(void **calls) {
 /* Those with numbers below zero are assembly's and have no entry. */
-#define null NULL
-#define resume NULL
-#define yield NULL
 #define exit NULL
-#define wait NULL
-#define notify NULL
-#define pct_call NULL
-#define pct_call_until NULL
-#define pct_reply NULL
+    static void *const null, *const resume, *const yield, *const wait, *const notify;
+    static void *const pct_call, *const pct_call_until, *const pct_reply;
 #define X(number, name, arguments) \
     if ((number) >= 0) calls[(number)&31] = (void *)(name);
     EXO_CALLS(X)

@@ -39,8 +39,7 @@ struct exo_cap *cap_place(struct exo_env *space, uint64_t handle) {
 
 struct exo_cap *cap_find_far(struct exo_env *space, uint64_t handle) {
     struct exo_cap *cap = cap_place(space, handle);
-    if (!cap || (cap->word ^ handle) >> EXO_CAP_PLACE_SHIFT) return NULL;
-    return cap;
+    return cap && cap_is_named(cap, handle) ? cap : NULL;
 }
 
 int64_t cap_refusal(uint64_t word, uint64_t class, uint64_t rights) {
@@ -58,45 +57,41 @@ uint64_t cap_handle(const struct exo_cap *cap) {
 }
 
 struct exo_env *cap_home(const struct exo_cap *cap) {
-    if (EXO_CAP_CLASS(cap->word) == EXO_CLASS_DONATION) return NULL;
     uint64_t frame = frame_of(cap);
-    if (frame_type(frame) == EXO_FRAME_CAPS)
-        frame = read_once(*frame_state(frame)) & FRAME_NUMBER_MASK;
-    return env_at(frame);
+    if (frame_type(frame) == EXO_FRAME_ENV) return env_at(frame);
+    return env_at(read_once(*frame_state(frame)) & FRAME_NUMBER_MASK);
+}
+
+bool cap_is_doubled(const struct exo_cap *cap) {
+    const struct exo_cap *parent = cap_at(cap->parent);
+    uint64_t class = EXO_CAP_CLASS(cap->word);
+    /* The parent of a first ENV capability is a donation, which gives nobody use of it. */
+    return class_is_shared(class) && class == EXO_CAP_CLASS(parent->word) &&
+           cap_home(cap) == cap_home(parent);
 }
 
 bool cap_is_fillable(const struct exo_cap *cap) {
-    return EXO_CAP_STATE(cap->word) == EXO_SLOT_EMPTY &&
+    return cap && EXO_CAP_STATE(cap->word) == EXO_SLOT_EMPTY &&
            cap->word >> EXO_HANDLE_GEN_SHIFT < EXO_HANDLE_GEN_MAX - 1;
 }
 
-/* The place and next generation of a slot, to be completed with its new state, class and rights. */
-static uint64_t cap_renew(const struct exo_cap *cap) {
-    return (cap->word >> EXO_CAP_PLACE_SHIFT << EXO_CAP_PLACE_SHIFT) +
-           (1ul << EXO_HANDLE_GEN_SHIFT);
-}
-
-void cap_reset(struct exo_cap *cap, uint64_t state) {
-    uint64_t word = cap_renew(cap) | state;
-    *cap = (struct exo_cap){.word = word};
+void cap_reset(struct exo_cap *cap, uint64_t use) {
+    uint64_t place = cap->word >> EXO_CAP_PLACE_SHIFT << EXO_CAP_PLACE_SHIFT;
+    *cap = (struct exo_cap){.word = (place + (1ul << EXO_HANDLE_GEN_SHIFT)) | use};
 }
 
 void cap_adopt(struct exo_cap *parent, struct exo_cap *cap, uint64_t class, uint64_t rights) {
-    uint64_t word = cap_renew(cap) | EXO_SLOT_LIVE | class << EXO_CAP_CLASS_SHIFT |
-                    rights << EXO_CAP_RIGHTS_SHIFT;
     uint32_t link = cap_link(cap);
-    *cap = (struct exo_cap){.word = word};
+    cap_reset(cap, EXO_SLOT_LIVE | class << EXO_CAP_CLASS_SHIFT | rights << EXO_CAP_RIGHTS_SHIFT);
     cap->depth = (uint8_t)(parent->depth + 1);
     cap->parent = cap_link(parent);
-    if (!parent->child) {
-        parent->child = cap->prev = cap->next = link;
-    } else {
-        struct exo_cap *first = cap_at(parent->child);
-        cap->next = parent->child;
-        cap->prev = first->prev;
-        cap_at(first->prev)->next = link;
-        first->prev = link;
-    }
+    cap->prev = link; /* of an only child, which comes before itself */
+    if (!parent->child) parent->child = link;
+    struct exo_cap *first = cap_at(parent->child);
+    cap->next = parent->child;
+    cap->prev = first->prev;
+    cap_at(cap->prev)->next = link;
+    first->prev = link;
     /* The new child may reach past a walk's end, and may bind what a scan has passed. */
     parent->pass = EXO_PASS_NONE;
     parent->cursor = 0;
@@ -116,13 +111,9 @@ void cap_orphan(struct exo_cap *cap) {
     struct exo_cap *parent = cap_at(cap->parent);
     uint32_t link = cap_link(cap);
     if (parent->walk == link) parent->walk = cap_next(cap);
-    if (cap->next == link) {
-        parent->child = 0;
-        return;
-    }
+    if (parent->child == link) parent->child = cap->next == link ? 0 : cap->next;
     cap_at(cap->prev)->next = cap->next;
     cap_at(cap->next)->prev = cap->prev;
-    if (parent->child == link) parent->child = cap->next;
 }
 
 /* Where an exclusive name's holder is kept. */
@@ -148,31 +139,38 @@ static bool cap_holds(const struct exo_cap *cap, struct names names) {
 
 /* ---- cap_derive ---- */
 
-/* Open a slot for the environment with this ENV frame and generation, or close it (frame 0). */
-static int64_t cap_open(struct exo_cap *cap, uint64_t frame, uint64_t generation) {
-    if (!cap || (frame ? !cap_is_fillable(cap) : EXO_CAP_STATE(cap->word) != EXO_SLOT_OPEN))
-        return EXO_ESLOT;
-    const struct exo_env *env = env_named(frame);
-    if (frame && (!env || env->gen != generation)) return EXO_EENV;
-    cap_reset(cap, frame ? EXO_SLOT_OPEN : EXO_SLOT_EMPTY);
-    if (!frame) return 0;
-    cap->extra = frame;
-    cap->match = generation;
-    return (int64_t)cap_handle(cap);
+/* The environment with this ENV frame and generation, or NULL. */
+static struct exo_env *env_exact(uint64_t frame, uint64_t generation) {
+    struct exo_env *env = env_named(frame);
+    return env && env->gen == generation ? env : NULL;
 }
 
-/* Entries for a part of a disk: none of the slot's is in use. */
-static int64_t derive_entries(const struct exo_cap *from, struct names names, uint64_t extra) {
-    if (extra >> 32 || names.first > names.end || names.first < EXO_BLOCK_ENTRY(from->extra) ||
-        names.end > EXO_BLOCK_ENTRY_END(from->extra))
-        return EXO_ERANGE;
-    bool used = from->match || requests_use(arch_hart()->space, from, false);
-    return names.first < names.end && used ? EXO_EBUSY : 0;
+/* Open a slot for the environment with this ENV frame and generation, or close it (frame 0). */
+static int64_t cap_open(struct exo_cap *cap, uint64_t frame, uint64_t generation) {
+    if (frame ? !cap_is_fillable(cap) : !cap || EXO_CAP_STATE(cap->word) != EXO_SLOT_OPEN)
+        return EXO_ESLOT;
+    if (frame && !env_exact(frame, generation)) return EXO_EENV;
+    cap_reset(cap, frame ? EXO_SLOT_OPEN : EXO_SLOT_EMPTY);
+    cap->extra = frame;
+    cap->match = frame ? generation : 0;
+    return frame ? (int64_t)cap_handle(cap) : 0;
+}
+
+/* Can the slot lend these exclusive names?  Entries of a disk, only while none of its own is in use. */
+static int64_t derive_names(const struct exo_cap *from, struct names names, uint64_t extra) {
+    if (EXO_CAP_CLASS(from->word) == EXO_CLASS_BLOCK && extra) {
+        if (extra >> 32 || names.first < EXO_BLOCK_ENTRY(from->extra) ||
+            names.end > EXO_BLOCK_ENTRY_END(from->extra))
+            return EXO_ERANGE;
+        bool used = from->match || requests_use(arch_hart()->space, from, false);
+        if (names.first < names.end && used) return EXO_EBUSY;
+    }
+    return cap_holds(from, names) ? 0 : EXO_EOVERLAP;
 }
 
 static int64_t derive_check(const struct exo_cap *from, const struct exo_cap *into, uint64_t first,
                             uint64_t count, uint64_t rights, uint64_t keep, uint64_t extra) {
-    if (!from || EXO_CAP_STATE(from->word) != EXO_SLOT_LIVE || !into || !cap_is_fillable(into))
+    if (!from || EXO_CAP_STATE(from->word) != EXO_SLOT_LIVE || !cap_is_fillable(into))
         return EXO_ESLOT;
     uint64_t class = EXO_CAP_CLASS(from->word);
     if (count == 0 || !cap_covers(from, first, count)) return EXO_ERANGE;
@@ -182,11 +180,7 @@ static int64_t derive_check(const struct exo_cap *from, const struct exo_cap *in
     if (class == EXO_CLASS_ENV && extra & ~from->extra) return EXO_ERIGHTS;
     if (from->depth >= EXO_DEPTH_MAX) return EXO_EDEPTH;
     if (keep > count || (keep && first + keep > from->first + from->keep)) return EXO_EKEEP;
-    if (class == EXO_CLASS_BLOCK && extra) {
-        int64_t error = derive_entries(from, names, extra);
-        if (error) return error;
-    }
-    return cap_holds(from, names) ? 0 : EXO_EOVERLAP;
+    return derive_names(from, names, extra);
 }
 
 struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t count,
@@ -216,20 +210,14 @@ struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t 
 
 /* ---- cap_grant ---- */
 
-/* Does the space hold the slot's names through its parent too, which keeps them? */
-static bool grant_stays(const struct exo_env *space, const struct exo_cap *cap) {
-    const struct exo_cap *parent = cap_at(cap->parent);
-    return class_is_shared(EXO_CAP_CLASS(cap->word)) && cap_home(parent) == space &&
-           parent->first <= cap->first && cap_end(cap) <= parent->first + parent->count;
-}
-
 /*
  * QUIET: does no binding of the giver depend on the slot?  0, BUSY, or AGAIN
  * after a bounded step.  Any new binding through the slot sets `cursor` to 0.
  */
 static int64_t grant_quiet(const struct exo_env *space, struct exo_cap *cap) {
+    const struct exo_cap *parent = cap_at(cap->parent);
     uint64_t class = EXO_CAP_CLASS(cap->word);
-    bool stays = grant_stays(space, cap);
+    bool stays = cap_is_doubled(cap) && cap_end(cap) <= parent->first + parent->count;
     if (class == EXO_CLASS_BLOCK)
         return cap->match || requests_use(space, cap, !stays) ? EXO_EBUSY : 0;
     if (stays) return 0;
@@ -240,13 +228,12 @@ static int64_t grant_quiet(const struct exo_env *space, struct exo_cap *cap) {
         cap->cursor += step;
         return cap->cursor < cap->count ? EXO_EAGAIN : 0;
     }
-    if (class == EXO_CLASS_SLICE) {
-        for (uint64_t row = cap->first; row < cap->first + cap->count; row++)
-            if (slice_rows[row].env) return EXO_EBUSY;
-    }
-    if (class == EXO_CLASS_IRQ && lines_bound(cap->first, cap->count)) return EXO_EBUSY;
     /* Mappings of registers are not counted, so nobody knows whether there are any. */
-    return class == EXO_CLASS_DEVICE ? EXO_EBUSY : 0;
+    bool bound = class == EXO_CLASS_DEVICE ||
+                 (class == EXO_CLASS_IRQ && lines_bound(cap->first, cap->count));
+    for (uint64_t row = cap->first; class == EXO_CLASS_SLICE && row < cap_end(cap); row++)
+        bound |= slice_rows[row].env != 0;
+    return bound ? EXO_EBUSY : 0;
 }
 
 static int64_t grant_check(const struct exo_env *space, const struct exo_cap *from,
@@ -257,57 +244,48 @@ static int64_t grant_check(const struct exo_env *space, const struct exo_cap *fr
     if (from->child) return EXO_ECHILDREN;
     if (!into || into == from) return EXO_ESLOT;
     if (EXO_CAP_STATE(into->word) == EXO_SLOT_OPEN) {
-        const struct exo_env *open_for = env_named(into->extra);
-        bool ours = open_for && open_for->gen == into->match && env_leader(open_for) == space;
-        return ours ? 0 : EXO_ENOTOPEN;
+        const struct exo_env *open_for = env_exact(into->extra, into->match);
+        return open_for && env_leader(open_for) == space ? 0 : EXO_ENOTOPEN;
     }
     if (!cap_is_fillable(into)) return EXO_ESLOT;
     return env_leader(receiver) == space || control ? 0 : EXO_ENOTOPEN;
 }
 
-/* Move an entry, with its place in the tree, from one slot to another. */
-static void cap_move(struct exo_cap *from, struct exo_cap *to) {
+/* Move an entry, with its place in the tree, from one slot to another.  Returns the new handle. */
+static int64_t cap_move(struct exo_cap *from, struct exo_cap *to) {
     struct exo_cap *parent = cap_at(from->parent);
+    struct exo_cap *before = cap_at(from->prev), *after = cap_at(from->next);
     uint32_t old = cap_link(from), new = cap_link(to);
-    uint64_t kept = from->word & ((1ul << EXO_CAP_PLACE_SHIFT) - 1);
-    uint64_t word = cap_renew(to) | kept;
+    before->next = after->prev = new; /* of an only child its own, which `to` gets */
+    cap_reset(to, from->word & ((1ul << EXO_CAP_PLACE_SHIFT) - 1));
+    uint64_t word = to->word;
     *to = *from;
     to->word = word;
     to->cursor = 0;
     to->pass = EXO_PASS_NONE;
-    if (from->next == old) {
-        to->prev = to->next = new;
-    } else {
-        cap_at(from->prev)->next = new;
-        cap_at(from->next)->prev = new;
-    }
     if (parent->child == old) parent->child = new;
     if (parent->walk == old) parent->walk = new;
-    uint64_t class = EXO_CAP_CLASS(kept);
-    if (class == EXO_CLASS_ENV && EXO_CAP_CLASS(parent->word) == EXO_CLASS_DONATION)
-        env_at(to->first)->first_cap = new;
-    cap_index(to, names_of(class, to->first, cap_end(to), to->extra), new);
+    if (EXO_CAP_CLASS(parent->word) == EXO_CLASS_DONATION) env_at(to->first)->first_cap = new;
+    cap_index(to, names_of(EXO_CAP_CLASS(word), to->first, cap_end(to), to->extra), new);
     cap_reset(from, EXO_SLOT_EMPTY);
+    return (int64_t)cap_handle(to);
 }
 
 /*
- * The receiver of a grant: through an ENV capability of the space, or by name.
- * Sets *control if that capability has CONTROL.  Under TREE and SPACE.
+ * The receiver of a grant, if it is not the caller: through an ENV capability of
+ * the space, or by name.  Sets *control if that capability has CONTROL.
  */
 static int64_t grant_receiver(struct hart *hart, uint64_t env, uint64_t frame, uint64_t generation,
                               struct exo_env **receiver, bool *control) {
-    *control = false;
     if (env != EXO_NONE) {
-        struct exo_cap *cap = cap_find(hart->space, env);
+        const struct exo_cap *cap = cap_find(hart->space, env);
         int64_t error = env_check(cap, 0);
         if (error) return error;
         *control = EXO_CAP_RIGHTS(cap->word) & EXO_ENV_CONTROL;
         *receiver = env_at(cap->first);
     } else if (frame) {
-        *receiver = env_named(frame);
-        if (!*receiver || (*receiver)->gen != generation) return EXO_EENV;
-    } else {
-        *receiver = hart->env;
+        if (!env_exact(frame, generation)) return EXO_EENV;
+        *receiver = env_at(frame);
     }
     return env_is_dying(*receiver) ? EXO_EDYING : 0;
 }
@@ -315,25 +293,18 @@ static int64_t grant_receiver(struct hart *hart, uint64_t env, uint64_t frame, u
 struct result cap_grant(uint64_t slot, uint64_t env, uint64_t into, uint64_t frame,
                         uint64_t generation) {
     struct hart *hart = arch_hart();
-    struct exo_env *receiver;
-    bool control;
+    struct exo_env *receiver = hart->env;
+    bool control = false;
     lock_take(&tree_lock);
     int64_t value = grant_receiver(hart, env, frame, generation, &receiver, &control);
-    if (value) {
-        lock_release(&tree_lock);
-        return answer(value);
-    }
     struct exo_env *target = env_leader(receiver);
     struct lock *target_lock = space_lock(target);
     lock_take_pair(hart->space_lock, target_lock);
     struct exo_cap *from = cap_find(hart->space, slot);
     struct exo_cap *to = cap_place(target, into);
-    value = grant_check(hart->space, from, receiver, to, control);
+    if (!value) value = grant_check(hart->space, from, receiver, to, control);
     if (!value) value = grant_quiet(hart->space, from);
-    if (!value) {
-        cap_move(from, to);
-        value = (int64_t)cap_handle(to);
-    }
+    if (!value) value = cap_move(from, to);
     lock_release_pair(hart->space_lock, target_lock);
     lock_release(&tree_lock);
     return answer(value);
@@ -341,11 +312,11 @@ struct result cap_grant(uint64_t slot, uint64_t env, uint64_t into, uint64_t fra
 
 /* ---- caps_add, caps_del ---- */
 
-/* The first free entry of caps[], or EXO_CAPS_FRAMES. */
-static uint64_t caps_hole(const struct exo_env *space) {
-    uint64_t hole = 0;
-    while (hole < EXO_CAPS_FRAMES && space->caps[hole]) hole++;
-    return hole;
+/* The first entry of caps[] with this frame (0: a hole), or EXO_CAPS_FRAMES. */
+static uint64_t caps_find(const struct exo_env *space, uint64_t frame) {
+    uint64_t entry = 0;
+    while (entry < EXO_CAPS_FRAMES && space->caps[entry] != frame) entry++;
+    return entry;
 }
 
 static int64_t caps_check(const struct exo_cap *cap, uint64_t frame, uint64_t hole) {
@@ -360,7 +331,7 @@ static int64_t caps_check(const struct exo_cap *cap, uint64_t frame, uint64_t ho
 struct result caps_add(uint64_t slot, uint64_t frame) {
     struct exo_env *space = tree_take();
     struct exo_cap *cap = cap_find(space, slot);
-    uint64_t hole = caps_hole(space);
+    uint64_t hole = caps_find(space, 0);
     int64_t error = caps_check(cap, frame, hole);
     if (error) return tree_give(error);
     struct exo_caps *caps = frame_pointer(frame);
@@ -369,42 +340,33 @@ struct result caps_add(uint64_t slot, uint64_t frame) {
     cap_donate(cap, &caps->slot[0], frame);
     caps->slot[0].extra = ++space->caps_donated;
     for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++) {
-        uint64_t place = EXO_HANDLE(hole + 1, index) >> EXO_CAP_PLACE_SHIFT;
-        caps->slot[index].word =
-            space->caps_gen << EXO_HANDLE_GEN_SHIFT | place << EXO_CAP_PLACE_SHIFT;
+        uint64_t place = EXO_HANDLE(hole + 1, index) >> EXO_CAP_PLACE_SHIFT << EXO_CAP_PLACE_SHIFT;
+        caps->slot[index].word = space->caps_gen << EXO_HANDLE_GEN_SHIFT | place;
     }
     space->caps[hole] = frame;
     if (space->caps_count <= hole) space->caps_count = hole + 1;
     return tree_give((int64_t)hole + 1);
 }
 
-void caps_remove(struct exo_env *space, uint64_t hole) {
-    uint64_t frame = space->caps[hole];
+void caps_remove(struct exo_env *space, uint64_t frame) {
     struct exo_caps *caps = frame_pointer(frame);
     /* The next table at this place begins where this one ends, so that no old handle fits. */
     for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++) {
         uint64_t generation = caps->slot[index].word >> EXO_HANDLE_GEN_SHIFT;
         if (space->caps_gen < generation) space->caps_gen = generation;
     }
-    space->caps[hole] = 0;
+    space->caps[caps_find(space, frame)] = 0;
     while (space->caps_count && !space->caps[space->caps_count - 1]) space->caps_count--;
     cap_orphan(&caps->slot[0]);
     frame_release(frame);
 }
 
-/* Are all slots of the CAPS frame EMPTY? */
-static bool caps_is_empty(const struct exo_caps *caps) {
-    for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++)
-        if (EXO_CAP_STATE(caps->slot[index].word) != EXO_SLOT_EMPTY) return false;
-    return true;
-}
-
 struct result caps_del(uint64_t frame) {
     struct exo_env *space = tree_take();
-    uint64_t hole = 0;
-    while (hole < space->caps_count && space->caps[hole] != frame) hole++;
-    if (!frame || hole == space->caps_count) return tree_give(EXO_ERANGE);
-    if (!caps_is_empty(frame_pointer(frame))) return tree_give(EXO_EBUSY);
-    caps_remove(space, hole);
+    if (!frame || caps_find(space, frame) == EXO_CAPS_FRAMES) return tree_give(EXO_ERANGE);
+    const struct exo_caps *caps = frame_pointer(frame);
+    for (uint64_t index = 1; index < EXO_CAPS_SLOTS; index++)
+        if (EXO_CAP_STATE(caps->slot[index].word) != EXO_SLOT_EMPTY) return tree_give(EXO_EBUSY);
+    caps_remove(space, frame);
     return tree_give(0);
 }

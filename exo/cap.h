@@ -76,8 +76,7 @@ static inline bool cap_is_named(const struct exo_cap *cap, uint64_t handle) {
 /* The slot that a handle names, in any state; NULL if its generation is another. */
 static inline struct exo_cap *cap_find(struct exo_env *space, uint64_t handle) {
     struct exo_cap *cap = cap_near(space, handle);
-    if (likely(cap_is_named(cap, handle))) return cap;
-    return cap_find_far(space, handle);
+    return likely(cap_is_named(cap, handle)) ? cap : cap_find_far(space, handle);
 }
 
 /* Why a slot word cannot be used so: SLOT, CLASS or RIGHTS. */
@@ -105,14 +104,20 @@ static inline int64_t cap_check(const struct exo_cap *cap, uint64_t class, uint6
 /* The handle of a slot as it is now. */
 uint64_t cap_handle(const struct exo_cap *cap);
 
-/* The leader of the space whose table holds this slot; NULL for a donation. */
+/*
+ * The environment in whose ENV or CAPS frame this slot is: the leader of the
+ * space that holds it.  Of a donation the one that it was made to.
+ */
 struct exo_env *cap_home(const struct exo_cap *cap);
 
-/* Can the slot be filled: EMPTY, with a generation left? */
+/* Has its space the slot's names through the parent too, which keeps its own use of them? */
+bool cap_is_doubled(const struct exo_cap *cap);
+
+/* Is there a slot that can be filled: EMPTY, with a generation left? */
 bool cap_is_fillable(const struct exo_cap *cap);
 
-/* Give a slot the next generation and this state; everything else becomes 0. */
-void cap_reset(struct exo_cap *cap, uint64_t state);
+/* Give a slot the next generation, with this state, class and rights; everything else becomes 0. */
+void cap_reset(struct exo_cap *cap, uint64_t use);
 
 /*
  * Make `cap` a LIVE child of `parent`, last in its ring.  The caller fills in
@@ -132,8 +137,8 @@ uint32_t cap_next(const struct exo_cap *cap);
 /* Exclusive names of the slot's class lie under this holder (a slot's link) from now on. */
 void cap_index(const struct exo_cap *cap, struct names names, uint32_t holder);
 
-/* Free the CAPS frame at caps[hole], whose slots are all EMPTY.  Under TREE and SPACE. */
-void caps_remove(struct exo_env *space, uint64_t hole);
+/* Free a CAPS frame of this space, whose slots are all EMPTY.  Under TREE and SPACE. */
+void caps_remove(struct exo_env *space, uint64_t frame);
 
 /* Calls: docs/abi.md. */
 struct result cap_derive(uint64_t slot, uint64_t into, uint64_t first, uint64_t count,

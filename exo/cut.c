@@ -23,21 +23,33 @@ void cut_walk(struct exo_cap *slot, uint64_t from, uint8_t pass) {
     slot->pass = pass;
 }
 
-/* The next child that reaches past the slot's end, or NULL.  Counts `budget` down. */
+/*
+ * A promise in the way of a cut: a guaranteed prefix that reaches past `from`,
+ * unless its holder is DYING.  A donation has none.
+ */
+static bool cap_promises(const struct exo_cap *cap, uint64_t from) {
+    return cap->keep && from < cap->first + cap->keep && !env_is_dying(cap_home(cap));
+}
+
+/*
+ * The next child that is in the way of the slot's walk, or NULL: one that
+ * reaches past its end, or that promises so.  Counts `budget` down.
+ */
 static struct exo_cap *walk_find(struct exo_cap *slot, bool spare, unsigned *budget) {
     while (slot->walk && *budget) {
         struct exo_cap *child = cap_at(slot->walk);
-        bool donation = EXO_CAP_CLASS(child->word) == EXO_CLASS_DONATION;
+        bool spared = spare && EXO_CAP_CLASS(child->word) == EXO_CLASS_DONATION;
         (*budget)--;
-        if (cap_end(child) > slot->reach && !(donation && spare)) return child;
+        if (slot->pass == EXO_PASS_KEEP ? cap_promises(child, slot->reach)
+                                        : cap_end(child) > slot->reach && !spared)
+            return child;
         slot->walk = cap_next(child);
     }
     return NULL;
 }
 
 /*
- * Look for a promise in the way: a child's guaranteed prefix that reaches past
- * `from`, unless its holder is DYING.  Returns 0 when there is none, KEEP or
+ * Look for a child's promise in the way.  Returns 0 when there is none, KEEP or
  * AGAIN.  A promise lies within the parent's own, so most ends need no look.
  */
 static int64_t walk_promises(struct exo_cap *slot, uint64_t from) {
@@ -47,21 +59,13 @@ static int64_t walk_promises(struct exo_cap *slot, uint64_t from) {
         bool promised = slot->child && from < slot->first + slot->keep;
         cut_walk(slot, from, promised ? EXO_PASS_KEEP : EXO_PASS_CUT);
     }
-    while (slot->pass == EXO_PASS_KEEP) {
-        if (!slot->walk) {
-            cut_walk(slot, from, EXO_PASS_CUT);
-            return EXO_EAGAIN;
-        }
-        if (!budget--) return EXO_EAGAIN;
-        struct exo_cap *child = cap_at(slot->walk);
-        struct exo_env *holder = cap_home(child);
-        if (holder && child->keep && from < child->first + child->keep && !env_is_dying(holder)) {
-            slot->pass = EXO_PASS_NONE;
-            return EXO_EKEEP;
-        }
-        slot->walk = cap_next(child);
+    if (slot->pass == EXO_PASS_CUT) return 0;
+    if (walk_find(slot, false, &budget)) {
+        slot->pass = EXO_PASS_NONE;
+        return EXO_EKEEP;
     }
-    return 0;
+    if (!slot->walk) cut_walk(slot, from, EXO_PASS_CUT);
+    return EXO_EAGAIN;
 }
 
 /*
@@ -92,17 +96,14 @@ static bool cut_shrink(struct exo_cap *slot, uint64_t from) {
 /* A donation in the way: its queue is closed; its environment must die first, but never the caller's own. */
 static struct result cut_donation(const struct exo_cap *donation) {
     struct hart *hart = arch_hart();
-    uint64_t frame = donation->first;
     if (frame_type(frame_of(donation)) == EXO_FRAME_QUEUE) {
         int64_t value = queue_shut(frame_of(donation));
         return answer(value ? value : EXO_EAGAIN);
     }
-    if (frame_type(frame) != EXO_FRAME_ENV)
-        frame = read_once(*frame_state(frame)) & FRAME_NUMBER_MASK;
-    struct exo_env *env = env_at(frame);
-    if (env == hart->env || env == hart->space) return (struct result){EXO_ESELF, frame};
+    struct exo_env *env = cap_home(donation);
+    if (env == hart->env || env == hart->space) return (struct result){EXO_ESELF, env->frame};
     env_kill(env);
-    return (struct result){EXO_EREAP, frame};
+    return (struct result){EXO_EREAP, env->frame};
 }
 
 /* Step 3 for rows: unbind some, and wait until no other hart runs what they gave it.  0 or AGAIN. */
@@ -145,31 +146,33 @@ static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot) {
     case EXO_CLASS_DEVICE: return sweep_pages_of(space, slot);
     case EXO_CLASS_BLOCK: return drain_sectors(space, slot);
     case EXO_CLASS_SLICE: return unbind_rows(slot);
-    case EXO_CLASS_IRQ: lines_unbind(slot->first + slot->count, slot->tail); break;
+    case EXO_CLASS_IRQ: lines_unbind(slot->first + slot->count, slot->tail); return 0;
     case EXO_CLASS_ENV: {
         /* Calls that act through this slot re-read it under the target's SPACE lock. */
         struct exo_env *env = env_at(slot->first);
-        struct lock *lock = space_lock(env_leader(env));
-        lock_take(lock);
-        lock_release(lock);
+        lock_take(space_lock(env_leader(env)));
+        lock_release(space_lock(env_leader(env)));
         call_cut(space, slot);
         if (env->first_cap == cap_link(slot)) env_kill(env);
-        break;
+        return 0;
     }
-    default: break;
+    default: return 0;
     }
-    return 0;
 }
 
-/* Step 5: the names of the tail are gone. */
-static void cut_complete(struct exo_env *space, struct exo_cap *slot, uint64_t final) {
-    struct exo_cap *parent = cap_at(slot->parent);
-    struct lock *lock = space_lock(space);
+/* Steps 2 to 5 for a slot below which nothing reaches past its end: one bounded step. */
+static int64_t cut_finish(struct exo_cap *slot, uint64_t final) {
+    struct exo_env *space = cap_home(slot);
+    const struct exo_cap *parent = cap_at(slot->parent);
     uint64_t class = EXO_CAP_CLASS(slot->word), first = slot->first + slot->count;
-    /* A BLOCK slot keeps its entries as long as it has sectors. */
+    /* Step 2: what the space has through the parent too hangs on that now; entries never do. */
+    bool stays = cap_is_doubled(slot) && (slot->count || !cap_has_entries(slot));
+    int64_t value = stays ? 0 : cut_bindings(space, slot);
+    if (value) return value;
+    /* Step 5: the tail's names are gone.  A BLOCK slot keeps its entries as long as it has sectors. */
     if (class != EXO_CLASS_BLOCK || !slot->count)
         cap_index(slot, names_of(class, first, cap_end(slot), slot->extra), slot->parent);
-    lock_take(lock);
+    lock_take(space_lock(space));
     slot->tail = 0;
     slot->sweep = 0;
     slot->pass = EXO_PASS_NONE;
@@ -179,26 +182,12 @@ static void cut_complete(struct exo_env *space, struct exo_cap *slot, uint64_t f
     } else {
         if (EXO_CAP_CLASS(parent->word) == EXO_CLASS_DONATION) env_at(slot->first)->first_cap = 0;
         cap_orphan(slot);
-        uint64_t word = slot->word;
         cap_reset(slot, final);
-        if (final == EXO_SLOT_LOST)
-            slot->word = word >> EXO_CAP_PLACE_SHIFT << EXO_CAP_PLACE_SHIFT | EXO_SLOT_LOST;
+        /* Its holder knows a tombstone by the old handle. */
+        if (final == EXO_SLOT_LOST) slot->word -= 1ul << EXO_HANDLE_GEN_SHIFT;
     }
-    lock_release(lock);
-}
-
-/* Steps 2 to 5 for a slot below which nothing reaches past its end: one bounded step. */
-static int64_t cut_finish(struct exo_cap *slot, uint64_t final) {
-    struct exo_env *space = cap_home(slot);
-    struct exo_cap *parent = cap_at(slot->parent);
-    uint64_t first = slot->first + slot->count;
-    /* Step 2: the space holds these names through the parent too; bindings hang on that now. */
-    bool stays = class_is_shared(EXO_CAP_CLASS(slot->word)) && cap_home(parent) == space &&
-                 parent->first <= first && cap_end(slot) <= cap_end(parent) &&
-                 (slot->count || !cap_has_entries(slot));
-    int64_t value = stays ? 0 : cut_bindings(space, slot);
-    if (!value) cut_complete(space, slot, final);
-    return value;
+    lock_release(space_lock(space));
+    return 0;
 }
 
 struct result cut_below(struct exo_cap *top, bool spare) {
@@ -220,16 +209,11 @@ struct result cut_below(struct exo_cap *top, bool spare) {
     return answer(value ? value : EXO_EAGAIN);
 }
 
-/* One step of: shorten a slot to `from`, cut all below, then the slot itself. */
-static struct result cut_own(struct exo_cap *slot, uint64_t from) {
+struct result cut_slot(struct exo_cap *slot, uint64_t from) {
     cut_shrink(slot, from);
     struct result result = cut_below(slot, false);
     if (!result.value) result.value = cut_finish(slot, EXO_SLOT_EMPTY);
     return result;
-}
-
-struct result cut_all(struct exo_cap *slot) {
-    return cut_own(slot, slot->first);
 }
 
 /* Tell a slot's holder that its names from `from` on are to go by `due`. */
@@ -255,9 +239,7 @@ static bool mark_below(struct exo_cap *top, uint64_t from, uint64_t due) {
         if (!slot->walk) {
             slot->pass = EXO_PASS_NONE;
             if (slot == top) return true;
-            uint32_t next = cap_next(slot);
-            slot = cap_at(slot->parent);
-            slot->walk = next;
+            slot = cap_at(slot->parent); /* goes on with the next: this one is told */
             continue;
         }
         struct exo_cap *child = cap_at(slot->walk);
@@ -270,47 +252,38 @@ static bool mark_below(struct exo_cap *top, uint64_t from, uint64_t due) {
             slot->walk = cap_next(child);
             continue;
         }
+        if (!telling) slot_mark(child, from, due);
+        marked += !telling;
         slot = child;
-        if (telling) continue;
-        slot_mark(child, from, due);
-        marked++;
     }
     return false;
 }
 
-struct result cap_revoke(uint64_t handle, uint64_t from, uint64_t due) {
-    struct result result = {EXO_ESLOT, 0};
-    lock_take(&tree_lock);
-    struct exo_cap *slot = cap_find(arch_hart()->space, handle);
-    if (!slot || EXO_CAP_STATE(slot->word) != EXO_SLOT_LIVE) goto out;
-    result.value = EXO_ERANGE;
-    if (from < slot->first || from > slot->first + slot->count) goto out;
+static struct result revoke_step(struct exo_cap *slot, uint64_t from, uint64_t due) {
+    if (!slot || EXO_CAP_STATE(slot->word) != EXO_SLOT_LIVE) return answer(EXO_ESLOT);
+    if (from < slot->first || from > slot->first + slot->count) return answer(EXO_ERANGE);
     bool asks = due > arch_time(), marking = slot->pass == EXO_PASS_TELL && slot->reach == from;
-    result.value = asks && marking ? 0 : walk_promises(slot, from);
-    if (!result.value && asks) {
-        result.value = EXO_EAGAIN;
-        if (mark_below(slot, from, due)) result.detail = due;
-    } else if (!result.value) {
-        result = cut_below(slot, true);
-        if (!result.value) slot->pass = EXO_PASS_NONE;
-    }
-out:
-    lock_release(&tree_lock);
+    int64_t value = asks && marking ? 0 : walk_promises(slot, from);
+    if (value) return answer(value);
+    if (asks) return (struct result){EXO_EAGAIN, mark_below(slot, from, due) ? due : 0};
+    struct result result = cut_below(slot, true);
+    if (!result.value) slot->pass = EXO_PASS_NONE;
     return result;
 }
 
-/* Make a tombstone EMPTY.  Under TREE. */
-static void drop_lost(struct exo_cap *slot) {
-    struct lock *lock = arch_hart()->space_lock;
-    lock_take(lock);
-    cap_reset(slot, EXO_SLOT_EMPTY);
-    lock_release(lock);
+struct result cap_revoke(uint64_t handle, uint64_t from, uint64_t due) {
+    lock_take(&tree_lock);
+    struct result result = revoke_step(cap_find(arch_hart()->space, handle), from, due);
+    lock_release(&tree_lock);
+    return result;
 }
 
 static struct result drop_step(struct exo_cap *slot, uint64_t from) {
     uint64_t state = slot ? EXO_CAP_STATE(slot->word) : EXO_SLOT_EMPTY;
     if (state == EXO_SLOT_LOST) {
-        drop_lost(slot);
+        lock_take(arch_hart()->space_lock);
+        cap_reset(slot, EXO_SLOT_EMPTY);
+        lock_release(arch_hart()->space_lock);
         return answer(0);
     }
     if (state != EXO_SLOT_LIVE && state != EXO_SLOT_CUTTING) return answer(EXO_ESLOT);
@@ -318,12 +291,12 @@ static struct result drop_step(struct exo_cap *slot, uint64_t from) {
     uint64_t end = slot->first + slot->count;
     if (from < slot->first || from > end) return answer(EXO_ERANGE);
     if (state == EXO_SLOT_CUTTING) { /* the cut in progress, whoever began it, comes first */
-        struct result result = cut_own(slot, end);
+        struct result result = cut_slot(slot, end);
         return result.value || from == end ? result : answer(EXO_EAGAIN);
     }
     if (from == end) return answer(0);
     int64_t value = walk_promises(slot, from);
-    return value ? (struct result){value, 0} : cut_own(slot, from);
+    return value ? answer(value) : cut_slot(slot, from);
 }
 
 struct result cap_drop(uint64_t handle, uint64_t from) {

@@ -21,8 +21,8 @@
  */
 struct result cut_below(struct exo_cap *slot, bool spare);
 
-/* One step of cutting a slot away whole, as its holder's death does.  Under TREE.  As cut_below. */
-struct result cut_all(struct exo_cap *slot);
+/* One step of: shorten a slot to `from`, cut all below, then the slot itself.  Under TREE.  As cut_below. */
+struct result cut_slot(struct exo_cap *slot, uint64_t from);
 
 /* Begin a walk over all children, for a cut at `from`. */
 void cut_walk(struct exo_cap *slot, uint64_t from, uint8_t pass);

@@ -117,7 +117,6 @@ void env_init(struct exo_env *env, uint64_t ctx_frame, uint64_t root_frame,
     env->leader = arch_address(leader);
     env->ctx = ctx_frame << EXO_FRAME_SHIFT;
     env->root = root_frame;
-    env->saved = EXO_SAVED_FULL;
     write_once(env->deadline, EXO_NEVER);
     write_once(env->depth, EXO_CHAIN_MAX);
     write_once(*frame_state(ctx_frame), (uint64_t)EXO_TAG_CTX << EXO_TAG_SHIFT | frame);
@@ -182,7 +181,6 @@ static int64_t regs_use(struct hart *hart, struct exo_env *env, uint64_t operati
     bool get = operation == EXO_REGS_GET;
     for (uint64_t i = 0; i < REGISTERS; i++)
         *(get ? &vector[i] : &registers[i]) = get ? registers[i] : vector[i];
-    if (!get) env->saved = EXO_SAVED_FULL;
     if (!get) write_once(env->last, 0); /* the fast path of yield loads only a part */
     env_put_quietly(hart, env, EXO_STATE_STOPPED | (word & EXO_FLAG_FAULT));
     return 0;

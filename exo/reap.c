@@ -10,7 +10,6 @@
  */
 #include "cut.h"
 #include "env.h"
-#include "pct.h"
 #include "shoot.h"
 #include "slice.h"
 #include "space.h"
@@ -35,7 +34,7 @@ static struct result reap_slots(struct exo_cap *slots, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         uint64_t state = EXO_CAP_STATE(slots[i].word);
         if (state == EXO_SLOT_LIVE || state == EXO_SLOT_CUTTING) {
-            struct result result = cut_all(&slots[i]);
+            struct result result = cut_slot(&slots[i], slots[i].first);
             return result.value ? result : answer(EXO_EAGAIN);
         }
         if (state != EXO_SLOT_EMPTY) cap_reset(&slots[i], EXO_SLOT_EMPTY);
@@ -50,22 +49,18 @@ static struct result reap_slots(struct exo_cap *slots, uint64_t count) {
  */
 static struct result reap_table(struct exo_env *env) {
     struct exo_caps *newest = NULL;
-    uint64_t place = 0;
     for (uint64_t i = 0; i < env->caps_count; i++) {
         struct exo_caps *caps = frame_pointer(env->caps[i]);
-        if (!env->caps[i] || (newest && caps->slot[0].extra < newest->slot[0].extra)) continue;
-        newest = caps;
-        place = i;
+        if (env->caps[i] && (!newest || caps->slot[0].extra > newest->slot[0].extra)) newest = caps;
     }
     if (!newest) return reap_slots(env->slot, EXO_ENV_SLOTS);
     struct result result = reap_slots(&newest->slot[1], EXO_CAPS_SLOTS - 1);
     if (result.value) return result;
-    caps_remove(env, place);
+    caps_remove(env, frame_of(newest));
     return answer(EXO_EAGAIN);
 }
 
 static void reap_frames(struct exo_env *env) {
-    uint64_t frame = env->frame, ctx = env->ctx >> EXO_FRAME_SHIFT, root = env->root;
     bool leads = env_leader(env) == env;
     struct lock *lock = space_lock(env);
     /* Who acts as this space holds its lock; after this nobody can begin to. */
@@ -73,15 +68,20 @@ static void reap_frames(struct exo_env *env) {
     for (uint64_t i = 0; i < (leads ? 3 : 2); i++) cap_orphan(&env->donation[i]);
     if (leads) {
         asid_give(env);
-        frame_release(root);
+        frame_release(env->root);
     }
-    frame_release(ctx);
-    frame_release(frame);
+    frame_release(env->ctx >> EXO_FRAME_SHIFT);
+    frame_release(env->frame);
     lock_release(lock);
 }
 
 /* One step, under TREE. */
-static struct result reap_step(struct exo_env *env) {
+static struct result reap_step(uint64_t frame) {
+    const struct hart *hart = arch_hart();
+    struct exo_env *env = env_named(frame);
+    if (!env) return answer(EXO_EENV);
+    if (!(read_once(*frame_state(frame)) & EXO_FLAG_KILL)) return answer(EXO_ESTATE);
+    if (env == hart->env || env == hart->space) return answer(EXO_ESELF);
     if (!reap_harts(env)) return answer(EXO_EAGAIN);
     /* Every capability that names it: its first one and what was derived from that. */
     cut_walk(&env->donation[0], env->frame, EXO_PASS_CUT);
@@ -100,16 +100,8 @@ static struct result reap_step(struct exo_env *env) {
 }
 
 struct result env_reap(uint64_t frame) {
-    const struct hart *hart = arch_hart();
-    struct result result = {EXO_EENV, 0};
     lock_take(&tree_lock);
-    struct exo_env *env = env_named(frame);
-    if (env && !(read_once(*frame_state(frame)) & EXO_FLAG_KILL))
-        result.value = EXO_ESTATE;
-    else if (env && (env == hart->env || env == hart->space))
-        result.value = EXO_ESELF;
-    else if (env)
-        result = reap_step(env);
+    struct result result = reap_step(frame);
     lock_release(&tree_lock);
     return result;
 }

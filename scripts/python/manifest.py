@@ -41,8 +41,8 @@ def programs_of(command):
     return programs
 
 
-def text(command, disks=()):
-    """The console's driver, and what `command` says; without one the shell.
+def text(command, disks=(), driver=True):
+    """The console's driver, unless it is left out, and what `command` says; without one the shell.
 
     Programs share memory and disks equally.  One that is alone gets all rows that
     are left too.
@@ -50,7 +50,7 @@ def text(command, disks=()):
     if not command:
         return default("console") + "\n" + default("shell") + "\n".join([*disk_lines(disks), ""])
     programs = programs_of(command)
-    lines = [default("console")]
+    lines = [default("console")] if driver else []
     for number, words in enumerate(programs):
         lines.append(" ".join(["program", *map(quoted, words)]))
         lines.append("    memory share")

@@ -190,6 +190,8 @@ PARTS = [
          pytest_count),
     Part("disk", "what programs read and write of an image, errors, shares", 5.0, False, ("riscv",),
          pytest_steps("test_disk.py"), pytest_count),
+    Part("shell", "the shell as a person types, the console, manifests", 3.0, False, ("riscv",),
+         pytest_steps("test_shell.py"), pytest_count),
     Part("bench", "every figure is there, and as the pages say", 2.0, False, ("riscv",),
          pytest_steps("test_bench.py"), pytest_count),
 ]  # fmt: skip

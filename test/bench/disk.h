@@ -9,8 +9,5 @@ extern struct spin {
     uint64_t turns;
 } spin;
 
-/* The middle of some values, which it sorts. */
-uint64_t median(uint64_t *values, uint64_t count);
-
 /* alarm.c: from a device's interrupt to the first instruction of the program that waits for it. */
 void bench_alarm(const char *name);

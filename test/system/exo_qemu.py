@@ -68,15 +68,16 @@ def run(*program, seconds=SECONDS, **options):
 
 def boot(
     change=None, init="init", command=("hello",), smp=1, mem="256M", seconds=SECONDS, extra=(),
-    kernel="kernel",
+    kernel="kernel", images=(), text=None,
 ):  # fmt: skip
-    """Boot an archive with another first program, or one that `change(path)` spoiled.
+    """Boot an archive with another first program or manifest, or one that `change(path)` spoiled.
 
     `extra` are further words of QEMU's command line, `kernel` the name of a kernel that was built.
+    `images` are disks that the program is lent; `extra` attaches them.
     """
     with tempfile.TemporaryDirectory(prefix="exo-test-") as folder:
         archive = pathlib.Path(folder) / "archive"
-        machine.archive(archive, list(command), init=init)
+        machine.archive(archive, list(command), init=init, images=images, text=text)
         if change:
             change(archive)
         process = machine.start(

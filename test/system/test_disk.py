@@ -64,10 +64,10 @@ def run(path, *command, smp=1, mem=None, status=0):
     return result
 
 
-def boot(words, *command, smp=1):
+def boot(path, words, *command, smp=1):
     """With a disk that QEMU is told of in words of our own."""
     result = exo_qemu.boot(
-        command=command, smp=smp, seconds=SECONDS,
+        command=command, smp=smp, seconds=SECONDS, images=[str(path)],
         extra=["-global", "virtio-mmio.force-legacy=false", *words],
     )  # fmt: skip
     assert result.status == 0, result
@@ -279,7 +279,7 @@ def failing(path, sectors):
 
 def test_error_of_the_device_is_told(image):
     bad = [1003, 1010, 1011]
-    result = boot(failing(image, bad), "diskio", "errors", "1000", "16")
+    result = boot(image, failing(image, bad), "diskio", "errors", "1000", "16")
     told = [line for line in result.lines if line.startswith("sector")]
     assert told == [f"sector {sector}: the device reports an error" for sector in bad], result
     assert "3 of 16 sectors failed" in result.output, result
@@ -288,7 +288,7 @@ def test_error_of_the_device_is_told(image):
 def test_error_is_only_theirs_who_asked(image):
     """Two programs read at once; the sectors of one are bad."""
     bad = range(2001, 2021, 2)
-    result = boot(failing(image, bad), "diskio", "neighbours", "2000", "1000", smp=4)
+    result = boot(image, failing(image, bad), "diskio", "neighbours", "2000", "1000", smp=4)
     assert "from sector 2000 on: 0 failed" in result.output, result
     assert f"from sector 2001 on: {len(bad)} failed" in result.output, result
 
@@ -305,8 +305,8 @@ def throttled(path, limits):
 @pytest.mark.parametrize("smp", [1, 4])
 def test_slow_device(image, smp):
     result = boot(
-        throttled(image, "x-iops-total=100"), "sum", "--disk", "0", str(16 * MIB // SECTOR),
-        smp=smp,
+        image, throttled(image, "x-iops-total=100"),
+        "sum", "--disk", "0", str(16 * MIB // SECTOR), smp=smp,
     )  # fmt: skip
     assert digest(image, 0, 16 * MIB // SECTOR) in result.output, result
 

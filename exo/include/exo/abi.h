@@ -21,8 +21,6 @@
 
 #define EXO_FRAME_SHIFT 12
 #define EXO_FRAME_BYTES 4096
-#define EXO_GROUP_SHIFT 9 /* frames of a group: one large leaf, 2 MiB */
-#define EXO_GROUP_FRAMES 512
 #define EXO_VA_LIMIT 0x4000000000 /* user addresses are below 2^38 */
 
 /* Where init finds its image and the kernel's frames; libexo keeps the same places in every program. */
@@ -176,12 +174,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A group of frames: what one large leaf maps, 2 MiB. */
+enum { EXO_GROUP_SHIFT = 9, EXO_GROUP_FRAMES = 512 };
+
 /*
  * Largest amounts: pages of a range call, bytes of a debug_write, depth of the
  * capability tree, rows of a hart's slice vector, calls of a chain that have not ended.
  */
 enum { EXO_PAGES_MAX = 256, EXO_WRITE_MAX = 16, EXO_DEPTH_MAX = 32, EXO_HARTS_MAX = 32 };
-enum { EXO_ROWS = 64, EXO_CHAIN_MAX = 8 };
+enum { EXO_ROWS = 64, EXO_CHAIN_MAX = 8, EXO_SECTOR_BYTES = 512 };
 /*
  * Interrupt lines, with line 0, which is none; entries of a disk's ring
  * (requests in flight); descriptors of a program's virtqueue; PAGE slots that a
@@ -190,7 +191,6 @@ enum { EXO_ROWS = 64, EXO_CHAIN_MAX = 8 };
  */
 enum { EXO_LINES_MAX = 128, EXO_DEVICES_MAX = 16, EXO_DISKS_MAX = 4, EXO_ENTRIES = 128 };
 enum { EXO_RING_SIZE = 128, EXO_WINDOWS_MAX = 8, EXO_SEGMENTS_MAX = 64, EXO_DISCARD_MAX = 0x2000 };
-enum { EXO_SECTOR_BYTES = 512 };
 
 /* Errors: number, name, text. */
 #define EXO_ERRORS(X)                                                                     \
@@ -375,12 +375,6 @@ enum { EXO_CAP_PLACE_SHIFT = 11 };
     (((word) & ~(uint64_t)0x7ff) | ((uint64_t)((index)&15) << EXO_HANDLE_INDEX_SHIFT))
 
 /*
- * How many registers of an environment that does not run are in its CTX.  SWITCH,
- * by a call that switches: pc, sp, tp, s0 to s11, a0, a1.  FULL: all.  WORDS: those
- * of a switch and a2 to a6, the words of a call.
- */
-enum { EXO_SAVED_SWITCH, EXO_SAVED_FULL, EXO_SAVED_WORDS };
-/*
  * Bits of exo_env.last beside a hart's mark.  FLOAT: it has floating point to be
  * loaded.  FULL: all its registers are in CTX.  JOINED: not alone in its space.
  */
@@ -424,8 +418,7 @@ enum exo_error {
 
 /* Two words for each frame, exposed in INFO frames. */
 struct exo_frame {
-    uint64_t word0;
-    uint64_t word1;
+    uint64_t word0, word1;
 };
 
 /*
@@ -454,10 +447,7 @@ struct exo_cap {
     uint8_t pass;    /* EXO_PASS_ of that walk */
     uint8_t depth;   /* 0 for a root */
     uint16_t reserved0;
-    uint32_t parent;
-    uint32_t child;
-    uint32_t prev;
-    uint32_t next;
+    uint32_t parent, child, prev, next;
     uint64_t sweep; /* progress of a cut's sweep: page number */
     uint64_t began; /* when its cut began, in ticks */
 };
@@ -473,10 +463,10 @@ struct exo_env {
     uint64_t ctx;       /* physical address of its CTX frame */
     uint64_t root;      /* ROOT frame of its space */
     uint64_t first_cap; /* its first ENV capability (link), 0 when dropped */
-    uint64_t saved;     /* where its registers are while it does not run: EXO_SAVED_ */
-    uint64_t rows;      /* mask of harts that have a row bound to it */
-    uint64_t last;      /* kernel's own: a mark of the hart that it ran on last, 0 if saved whole */
-    uint64_t urgent;    /* mask of harts on which one of these rows is URGENT */
+    uint64_t reserved2;
+    uint64_t rows;   /* mask of harts that have a row bound to it */
+    uint64_t last;   /* kernel's own: a mark of the hart that it ran on last, 0 if saved whole */
+    uint64_t urgent; /* mask of harts on which one of these rows is URGENT */
     uint64_t events;
     uint64_t mask;         /* of wait: the events that end it */
     uint64_t deadline;     /* of wait or pct_call_until, in ticks; EXO_NEVER when none */
@@ -515,14 +505,8 @@ struct exo_caps {
  */
 struct exo_ctx {
     /* Exception record: written at an exception, loaded by resume. */
-    uint64_t exception_pc;
-    uint64_t exception_sp;
-    uint64_t exception_ra;
-    uint64_t exception_t0;
-    uint64_t exception_t1;
-    uint64_t exception_a0;
-    uint64_t exception_a1;
-    uint64_t exception_a7;
+    uint64_t exception_pc, exception_sp, exception_ra, exception_t0, exception_t1;
+    uint64_t exception_a0, exception_a1, exception_a7;
     uint64_t exception_cause; /* scause */
     uint64_t exception_value; /* stval */
     uint64_t exception_entry; /* where the handler begins; 0 stops the program */
@@ -568,16 +552,15 @@ struct exo_row {
     uint64_t flags; /* EXO_ROW_ */
     uint64_t left;  /* ticks of this round that its environment has not used */
     uint64_t time;  /* ticks that were handed out through it since boot */
-    uint32_t next;  /* kernel's own: ring of the hart's bound rows */
-    uint32_t prev;
+    uint32_t next;  /* kernel's own: the next bound row of the hart */
+    uint32_t reserved1;
 };
 #define EXO_ROW_URGENT 1 /* bound through a slot with URGENT */
 
 struct exo_hart_info {
-    uint64_t id;          /* hartid of the platform */
-    uint64_t flags;       /* EXO_HART_ */
-    uint64_t satp_writes; /* counted only by a kernel built with EXO_COUNTERS */
-    uint64_t sfences;
+    uint64_t id;                   /* hartid of the platform */
+    uint64_t flags;                /* EXO_HART_ */
+    uint64_t satp_writes, sfences; /* counted only by a kernel built with EXO_COUNTERS */
     uint64_t longest; /* the most instructions of a stay in the kernel, counted likewise */
 };
 
@@ -589,8 +572,7 @@ struct exo_hart_info {
 struct exo_descriptor {
     uint64_t address;
     uint32_t bytes;
-    uint16_t flags; /* EXO_DESCRIPTOR_ */
-    uint16_t next;
+    uint16_t flags, next; /* EXO_DESCRIPTOR_ */
 };
 enum { EXO_DESCRIPTOR_NEXT = 1, EXO_DESCRIPTOR_WRITE = 2, EXO_DESCRIPTOR_INDIRECT = 4 };
 
@@ -601,13 +583,9 @@ struct exo_used {
 
 struct exo_ring {
     struct exo_descriptor descriptor[EXO_RING_SIZE];
-    uint16_t available_flags;
-    uint16_t available_index;
+    uint16_t available_flags, available_index;
     uint16_t available[EXO_RING_SIZE];
-    uint16_t available_event;
-    uint16_t reserved0;
-    uint16_t used_flags;
-    uint16_t used_index;
+    uint16_t available_event, reserved0, used_flags, used_index;
     struct exo_used used[EXO_RING_SIZE];
     uint64_t reserved1[94];
 };
@@ -662,9 +640,8 @@ struct exo_disk {
     uint64_t features; /* those of EXO_DISK_ that it has */
     uint64_t segments; /* data segments of a request, at most */
     uint64_t line;     /* its interrupt line */
-    uint64_t requests; /* given to it since boot */
-    uint64_t errors;   /* ended with another status than OK */
-    uint64_t resets;
+    uint64_t requests, errors,
+        resets; /* since boot: given to it, ended with another status than OK */
     struct exo_entry entry[EXO_ENTRIES];
     uint64_t reserved0[376];
 };
@@ -690,11 +667,8 @@ struct exo_device {
 
 /* A root capability of init. */
 struct exo_root_info {
-    uint64_t handle;
-    uint64_t first;
-    uint64_t count;
-    uint32_t class;
-    uint32_t rights;
+    uint64_t handle, first, count;
+    uint32_t class, rights;
 };
 
 enum { EXO_ROOTS_MAX = 16, EXO_BANKS_MAX = 8 };
@@ -721,20 +695,16 @@ struct exo_info {
     uint64_t archive;     /* first frame of the boot archive */
     uint64_t archive_bytes;
     uint64_t asid_count; /* address-space identifiers in use */
-    uint32_t hart_count;
-    uint32_t root_count;
-    uint32_t bank_count;
+    uint32_t hart_count, root_count, bank_count;
     uint32_t sbi_version;       /* as SBI BASE tells it */
     uint64_t boot_instructions; /* instret at the kernel's first instruction */
     struct exo_root_info root[EXO_ROOTS_MAX];
     struct exo_bank bank[EXO_BANKS_MAX];
     struct exo_hart_info hart[EXO_HARTS_MAX];
-    uint64_t row_ticks;   /* EXO_ROW_NANOSECONDS in ticks */
-    uint64_t grace_ticks; /* EXO_GRACE_NANOSECONDS in ticks */
-    uint64_t disk_table;  /* first INFO frame of the disks */
-    uint64_t line_table;  /* INFO frame of the interrupt lines */
-    uint32_t disk_count;
-    uint32_t device_count;
+    uint64_t row_ticks, grace_ticks; /* EXO_ROW_NANOSECONDS and EXO_GRACE_NANOSECONDS in ticks */
+    uint64_t disk_table;             /* first INFO frame of the disks */
+    uint64_t line_table;             /* INFO frame of the interrupt lines */
+    uint32_t disk_count, device_count;
     struct exo_device device[EXO_DEVICES_MAX]; /* ascending by address */
 };
 
@@ -770,17 +740,12 @@ EXO_LAYOUT(exo_cap, EXO_AT(exo_cap, reach, 80) && EXO_AT(exo_cap, walk, 88) &&
                         EXO_AT(exo_cap, pass, 92) && EXO_AT(exo_cap, depth, 93) &&
                         EXO_AT(exo_cap, parent, 96) && EXO_AT(exo_cap, sweep, 112));
 EXO_SIZE(struct exo_env, 4096);
-EXO_LAYOUT(exo_env, EXO_AT(exo_env, leader, 16) && EXO_AT(exo_env, root, 32) &&
-                        EXO_AT(exo_env, last, 64) && EXO_AT(exo_env, events, 80) &&
-                        EXO_AT(exo_env, caller, 128) && EXO_AT(exo_env, tlb_gen, 152) &&
-                        EXO_AT(exo_env, caps_count, 208) && EXO_AT(exo_env, caps, 232) &&
+EXO_LAYOUT(exo_env, EXO_AT(exo_env, tlb_gen, 152) && EXO_AT(exo_env, caps, 232) &&
                         EXO_AT(exo_env, row_count, 480) && EXO_AT(exo_env, slot, 1024) &&
                         EXO_AT(exo_env, donation, 3072));
 EXO_SIZE(struct exo_caps, 4096);
 EXO_SIZE(struct exo_ctx, 4096);
-EXO_LAYOUT(exo_ctx, EXO_AT(exo_ctx, exception_cause, 64) && EXO_AT(exo_ctx, exception_entry, 80) &&
-                        EXO_AT(exo_ctx, stop_cause, 104) && EXO_AT(exo_ctx, slice_entry, 120) &&
-                        EXO_AT(exo_ctx, slice_end, 152) && EXO_AT(exo_ctx, register_pc, 512) &&
+EXO_LAYOUT(exo_ctx, EXO_AT(exo_ctx, slice_end, 152) && EXO_AT(exo_ctx, register_pc, 512) &&
                         EXO_AT(exo_ctx, register_f, 768) && EXO_AT(exo_ctx, program, 1536) &&
                         EXO_AT(exo_ctx, vector, 2048));
 EXO_SIZE(struct exo_row, 64);
