@@ -9,9 +9,10 @@ struct exo_info *info;
 
 /* Add to a group's word unless it has some of these bits, which are returned then, else 0. */
 static uint64_t group_add(uint64_t frame, uint64_t difference, uint64_t bits) {
-    uint64_t old = read_once(*group_word(frame));
+    uint64_t old = read_once(*group_word(frame)), set;
     do {
-        if (old & bits) return old & bits;
+        set = old & bits;
+        if (set) return set;
     } while (!__atomic_compare_exchange_n(group_word(frame), &old, old + difference, false,
                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
     return 0;

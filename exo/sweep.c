@@ -16,7 +16,7 @@
 void space_sweep(struct exo_env *space, uint64_t first, uint64_t end, uint64_t *progress) {
     uint64_t page = *progress, va = page << EXO_FRAME_SHIFT, level = 2, *way[3];
     struct run run = {.space = space, .table = space->root << EXO_FRAME_SHIFT};
-    while (pte_is_table(*(way[level] = table_entry(run.table, va, level)))) {
+    while (pte_is_table(*(way[level] = table_entry(run.table, va, level))) && level) {
         uint64_t frame = pte_frame(*way[level--]), *state = frame_state(frame);
         run.table = frame << EXO_FRAME_SHIFT;
         if (!(read_once(*state) & EXO_TABLE_CLOSING) && (frame < first || frame >= end)) continue;

@@ -7,7 +7,6 @@
 #include "arch.h"
 #include "platform.h"
 
-
 /* Registers of a context: the first, and bytes from one context's to the next one's. */
 #define ENABLE 0x2000, 0x80 /* a bit for each line */
 #define THRESHOLD 0x200000, 0x1000
@@ -36,7 +35,7 @@ void arch_line_enable(const struct hart *hart, uint64_t line, bool enable) {
 }
 
 uint64_t arch_line_claim(const struct hart *hart) {
-    
+
     return arch_register_read(address_of(hart->index, CLAIM));
 }
 

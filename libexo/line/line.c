@@ -27,8 +27,8 @@ enum { NONE, BEGUN, SEQUENCE, ONE_MORE };
 static bool is_continued(char byte) { return ((unsigned char)byte & 0xc0) == 0x80; }
 
 static uint32_t place_before(const struct line *line, uint32_t place) {
-    if (place > 0) place--;
-    while (place > 0 && is_continued(line->text[place])) place--;
+    while (place > 0)
+        if (!is_continued(line->text[--place])) break;
     return place;
 }
 

@@ -51,7 +51,6 @@ void host_disk_lie(uint64_t disk, uint32_t id);
 /* The line of a device that no disk has: its level. */
 void host_line_level(uint64_t line, bool level);
 
-
 /* Is the line enabled on this hart?  Is it masked by a claim? */
 bool host_line_enabled(uint64_t hart, uint64_t line);
 bool host_line_masked(uint64_t line);

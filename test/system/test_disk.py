@@ -311,6 +311,14 @@ def test_slow_device(image, smp):
     assert digest(image, 0, 16 * MIB // SECTOR) in result.output, result
 
 
+def test_device_that_hangs(image):
+    """The kernel resets it after eight seconds; who asked is told, and may ask again."""
+    words = throttled(image, "x-bps-total=45")  # more than eleven seconds a sector
+    result = boot(image, words, "diskio", "errors", "100", "2")
+    told = [line for line in result.lines if line.startswith("sector")]
+    assert told == [f"sector {sector}: the device reports an error" for sector in (100, 101)]
+
+
 # ---- sharing
 
 
