@@ -47,7 +47,7 @@ void lock_released(const struct lock *lock) {
 #endif
 
 /* Has the caller a MACHINE capability with this right?  0, SLOT, CLASS or RIGHTS. */
-static inline int64_t machine_check(uint64_t slot, uint64_t right) {
+static int64_t machine_check(uint64_t slot, uint64_t right) {
     struct hart *hart = arch_hart();
     lock_take(hart->space_lock);
     int64_t error = cap_check(cap_find(hart->space, slot), EXO_CLASS_MACHINE, right);
@@ -55,20 +55,25 @@ static inline int64_t machine_check(uint64_t slot, uint64_t right) {
     return error;
 }
 
-static __attribute__((noinline)) struct result console_write(uint64_t length, uint64_t low,
-                                                             uint64_t high) {
-    if (length > EXO_WRITE_MAX) return answer(EXO_EARGUMENT);
+static __attribute__((noinline)) struct result console_write(uint64_t slot, uint64_t length,
+                                                             uint64_t low, uint64_t high) {
     uint64_t bytes[EXO_WRITE_MAX / sizeof(uint64_t)] = {low, high};
+    int64_t value = machine_check(slot, EXO_MACHINE_CONSOLE);
+    if (!value && length > EXO_WRITE_MAX) value = EXO_EARGUMENT;
+    if (value || !length) return answer(value);
     lock_take(&console_lock);
-    int64_t value = (int64_t)arch_console_write((const char *)bytes, length);
+    value = (int64_t)arch_console_write((const char *)bytes, length);
     lock_release(&console_lock);
     return answer(value ? value : EXO_EAGAIN);
 }
 
 /* With nothing to write this is the cheapest call that looks at a capability. */
 static struct result debug_write(uint64_t slot, uint64_t length, uint64_t low, uint64_t high) {
-    int64_t value = machine_check(slot, EXO_MACHINE_CONSOLE);
-    return value || !length ? answer(value) : console_write(length, low, high);
+    lock_take(arch_hart()->space_lock);
+    const struct exo_cap *cap = cap_near(arch_hart()->space, slot);
+    bool suits = cap_suits(cap, slot, EXO_CLASS_MACHINE, EXO_MACHINE_CONSOLE) && !length;
+    lock_release(arch_hart()->space_lock);
+    return likely(suits) ? answer(0) : console_write(slot, length, low, high);
 }
 
 static struct result shutdown(uint64_t slot, uint64_t status) {

@@ -6,10 +6,11 @@
 #pragma once
 #include <exo/abi.h>
 
-#define MACHINE_ARCHIVE 0 /* in `used`: the boot archive; kernel_boot fills it in */
-#define MACHINE_KERNEL 1  /* ... the kernel's image with its bss */
-#define MACHINE_OTHER 2   /* ... and from here on what belongs to firmware */
-#define MACHINE_USED_MAX (MACHINE_OTHER + 24)
+/*
+ * Places in `used`: the boot archive (kernel_boot fills it in), the kernel's
+ * image with its bss, and from OTHER on what belongs to firmware.
+ */
+enum { MACHINE_ARCHIVE, MACHINE_KERNEL, MACHINE_OTHER, MACHINE_USED_MAX = MACHINE_OTHER + 24 };
 
 struct machine {
     /*

@@ -734,7 +734,6 @@ struct exo_archive_entry {
 #define EXO_LAYOUT(type, members) _Static_assert(members, "the layout of " #type " is ABI")
 /* Members of 8 bytes follow each other: the offset of each one checked here fixes those before. */
 EXO_SIZE(struct exo_frame, 16);
-EXO_LAYOUT(exo_frame, EXO_AT(exo_frame, word0, 0) && EXO_AT(exo_frame, word1, 8));
 EXO_SIZE(struct exo_cap, 128);
 EXO_LAYOUT(exo_cap, EXO_AT(exo_cap, reach, 80) && EXO_AT(exo_cap, walk, 88) &&
                         EXO_AT(exo_cap, pass, 92) && EXO_AT(exo_cap, depth, 93) &&
@@ -743,7 +742,6 @@ EXO_SIZE(struct exo_env, 4096);
 EXO_LAYOUT(exo_env, EXO_AT(exo_env, tlb_gen, 152) && EXO_AT(exo_env, caps, 232) &&
                         EXO_AT(exo_env, row_count, 480) && EXO_AT(exo_env, slot, 1024) &&
                         EXO_AT(exo_env, donation, 3072));
-EXO_SIZE(struct exo_caps, 4096);
 EXO_SIZE(struct exo_ctx, 4096);
 EXO_LAYOUT(exo_ctx, EXO_AT(exo_ctx, slice_end, 152) && EXO_AT(exo_ctx, register_pc, 512) &&
                         EXO_AT(exo_ctx, register_f, 768) && EXO_AT(exo_ctx, program, 1536) &&
@@ -757,7 +755,6 @@ EXO_SIZE(struct exo_ring, 4096);
 EXO_LAYOUT(exo_ring, EXO_AT(exo_ring, available_flags, 2048) && EXO_AT(exo_ring, used_flags, 2312));
 EXO_SIZE(struct exo_queue, 4096);
 EXO_SIZE(struct exo_disk, 4096);
-EXO_LAYOUT(exo_disk, EXO_AT(exo_disk, entry, 64));
 EXO_SIZE(struct exo_line, 32);
 EXO_SIZE(struct exo_device, 24);
 EXO_SIZE(struct exo_info, 128 + 32 * EXO_ROOTS_MAX + 16 * EXO_BANKS_MAX + 40 * EXO_HARTS_MAX + 40 +
