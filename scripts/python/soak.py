@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/soak: the fuzzers for as long as one likes, with a new seed each time."""
+"""scripts/soak: the fuzzers for as long as one likes, with a new seed each time, and the long campaigns on QEMU."""
 import argparse
 import os
 import subprocess
@@ -12,20 +12,29 @@ import machine
 def main():
     parser = argparse.ArgumentParser(
         prog="scripts/soak",
-        usage="scripts/soak [--minutes M] [sequence] [libfuzzer]",
+        usage="scripts/soak [--minutes M] [sequence] [libfuzzer] [target]",
         description="Runs the fuzzers, each round with a new seed, until M minutes have passed or one finds"
-        " something.  A finding stays in build/test/ and build/fuzz/corpus/.",
+        " something.  A finding stays in build/test/ and build/fuzz/corpus/.  `target` is one round of the"
+        " long campaigns on QEMU: 100,000 kills in every state, 1,000,000 shoot-downs, shares over"
+        " minutes; it takes hours.",
         epilog="Example: nohup scripts/soak --minutes 600 sequence &",
     )
     parser.add_argument("--minutes", type=float, default=60, metavar="M", help="default 60")
     parser.add_argument("--round", type=float, default=10, metavar="M", help="minutes of a round"
                         " of one fuzzer (default 10)")  # fmt: skip
-    parser.add_argument("parts", nargs="*", metavar="PART", help="sequence, libfuzzer (both)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="sequence, libfuzzer (both), target")
     options = parser.parse_args()
     parts = options.parts or ["sequence", "libfuzzer"]
-    unknown = [part for part in parts if part not in ("sequence", "libfuzzer")]
+    unknown = [part for part in parts if part not in ("sequence", "libfuzzer", "target")]
     if unknown:
-        parser.error(f"there is no fuzzer {unknown[0]!r}")
+        parser.error(f"there is no part {unknown[0]!r}")
+
+    if "target" in parts:
+        parts.remove("target")
+        command = [str(machine.ROOT / "scripts" / "test"), "--minutes", "300", "target"]
+        status = subprocess.run(command, env={**os.environ, "EXO_SOAK": "1"}, check=False).returncode
+        if status or not parts:
+            return status
 
     end = time.monotonic() + 60 * options.minutes
     rounds = 0
