@@ -6,12 +6,13 @@
  * Mirrors: hart_enter_fully, active_entering, active_entered, hart_leave, space_harts (exo/shoot.c),
  * env_kill, env_put_quietly (exo/env.c), slice_wait, slice_pick, hart_interrupt (exo/slice.c),
  * env_reap, reap_harts, reap_step, reap_table, reap_frames (exo/reap.c), cut_shrink, cut_bindings
- * (exo/cut.c), space_take (exo/space.c), lock_take_pair (exo/lock.h), tree_take (exo/cap.c), the
- * order of pct_call in arch/riscv/trap.S (the link is made under SPACE, the state given up before).
+ * (exo/cut.c), space_take (exo/space.c), lock_take_pair (exo/lock.h), tree_take, cap_grant
+ * (exo/cap.c), the order of pct_call in arch/riscv/trap.S (the link is made under SPACE, the state
+ * given up before).
  *
  * L leads the space that dies; J has joined it, and may die before.  Hart 0 kills and reaps: L off
  * all harts, the ENV capability that names it, J, then root and ENV frame.  Hart 1 runs J, or K in
- * space T, or sleeps; J calls its own space, acts on T, and makes a pct_call to K.  Hart 2 runs in T
+ * space T, or sleeps; J calls its own space, grants to T, and makes a pct_call to K.  Hart 2 runs in T
  * and acts on L through a capability that is cut meanwhile.  Hart 1's stores to active[] wait in its
  * buffer.  SHARED_LOCK: both spaces have one SPACE lock.
  *
@@ -30,9 +31,9 @@
  * BUG: REFUSED_TOLD                          who may not enter tells all harts of its rows
  * BUG: FRAMES_BEFORE_JOINED                  the leader's frames go before those who joined it
  * BUG: REAP_WITHOUT_LOCK                     an environment's frames go without the space's lock
- * BUG: NO_SECOND_LOOK                        the ENV capability is not looked up again
+ * BUG: TREE_EARLY                            TREE goes before the target's lock is held
+ * BUG: NO_TREE                               the ENV capability is looked up under one's own lock
  * BUG: NO_BARRIER                            the cut does not pass through the target's lock
- * BUG: PAIR_UNORDERED                        two SPACE locks, one's own first
  * BUG: PAIR_TWICE SHARED_LOCK                two SPACE locks that are one are taken twice
  * BUG: UPWARDS                               TREE is taken under SPACE
  * BUG: WAITS                                 a hart is waited for with locks held (RULE 1)
@@ -82,27 +83,19 @@ end: do
     od
 }
 
-/* space_take: mine and target are different spaces. */
-inline pair_take(mine, target, me) {
-#ifdef SHARED_LOCK
-    TAKE(1, me);
-#ifdef PAIR_TWICE
-    TAKE(1, me);
-#endif
-#else
-#ifdef PAIR_UNORDERED
-    TAKE(mine, me); TAKE(target, me);
-#else
-    TAKE(L, me); TAKE(T, me);
-#endif
+/* Both spaces' locks, under TREE (cap_grant). */
+inline pair_take(me) {
+    TAKE(SPACE(L), me);
+#if !defined(SHARED_LOCK) || defined(PAIR_TWICE)
+    TAKE(SPACE(T), me)
 #endif
 }
 
-inline pair_give(mine, target, me) {
+inline pair_give(me) {
+    GIVE(SPACE(L), me);
 #ifndef SHARED_LOCK
-    GIVE(mine, me);
+    GIVE(SPACE(T), me)
 #endif
-    skip
 }
 
 /* ---- hart 0 ---- */
@@ -266,9 +259,9 @@ endSleeps:      atomic { interrupt -> interrupt = 0 }
             assert(!goneJ); /* trap.S makes the link only now, from J's ENV frame */
             GIVE(SPACE(L), 1);
             space_enter(T); runs = T
-        :: runs == L -> pair_take(L, T, 1); pair_give(L, T, 1);
+        :: runs == L -> TAKE(0, 1); pair_take(1);
             assert(!untyped);
-            GIVE(SPACE(T), 1)
+            pair_give(1); GIVE(0, 1)
         od;
         user = 0;
         if :: runs == L -> FENCE1; stateJ = READY :: else fi;
@@ -283,20 +276,28 @@ proctype Hart2() {
     bit ok;
     do
     :: calls < 2 -> calls++;
-        TAKE(SPACE(T), 2); ok = usable;
 #ifdef UPWARDS
-        TAKE(0, 2); GIVE(0, 2);
+        TAKE(SPACE(T), 2); TAKE(0, 2); GIVE(SPACE(T), 2);
+#else
+#ifdef NO_TREE
+        TAKE(SPACE(T), 2);
+#else
+        TAKE(0, 2);
 #endif
+#endif
+        ok = usable;
+#ifdef NO_TREE
         GIVE(SPACE(T), 2);
-        if
-        :: ok ->
-            pair_take(T, L, 2);
-#ifndef NO_SECOND_LOOK
-            ok = usable;
 #endif
-            pair_give(T, L, 2);
-            if :: ok -> assert(!untyped && !cut) :: else fi;
-            GIVE(SPACE(L), 2)
+#ifdef TREE_EARLY
+        GIVE(0, 2);
+#endif
+        if :: ok -> TAKE(SPACE(L), 2) :: else fi;
+#if !defined(NO_TREE) && !defined(TREE_EARLY)
+        GIVE(0, 2);
+#endif
+        if
+        :: ok -> assert(!untyped && !cut); GIVE(SPACE(L), 2)
         :: else
         fi
     :: else -> break
