@@ -148,7 +148,7 @@ static int64_t cut_bindings(struct exo_env *space, struct exo_cap *slot) {
     case EXO_CLASS_SLICE: return unbind_rows(slot);
     case EXO_CLASS_IRQ: lines_unbind(slot->first + slot->count, slot->tail); return 0;
     case EXO_CLASS_ENV: {
-        /* Calls that act through this slot re-read it under the target's SPACE lock. */
+        /* Calls that act through this slot have the target's SPACE lock. */
         struct exo_env *env = env_at(slot->first);
         lock_take(space_lock(env_leader(env)));
         lock_release(space_lock(env_leader(env)));
